@@ -1,0 +1,85 @@
+package io.github.connecttransactretry.hikari;
+
+import com.zaxxer.hikari.HikariDataSource;
+import com.zaxxer.hikari.util.DriverDataSource;
+import io.github.connecttransactretry.ground.ConnectionSource;
+import io.github.connecttransactretry.ground.PoolSupport;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.Optional;
+import javax.sql.DataSource;
+
+/** What HikariCP 7 can tell and do. Stateless and thread-safe. */
+public final class HikariPoolSupport implements PoolSupport {
+
+    /** For {@link java.util.ServiceLoader}. */
+    public HikariPoolSupport() {
+    }
+
+    @Override
+    public boolean supports(DataSource pool) {
+        return hikari(pool).isPresent();
+    }
+
+    @Override
+    public void evict(DataSource pool, Connection connection) {
+        hikari(pool).ifPresent(hikari -> hikari.evictConnection(connection));
+    }
+
+    @Override
+    public void softEvict(DataSource pool) {
+        hikari(pool).map(HikariDataSource::getHikariPoolMXBean).ifPresent(bean -> bean.softEvictConnections());
+    }
+
+    /**
+     * {@inheritDoc} With a JDBC URL this is Hikari's own {@link DriverDataSource}, which exists once the pool has started;
+     * with {@code setDataSource} it is that object. A pool made from {@code dataSourceClassName} has no public way.
+     */
+    @Override
+    public Optional<ConnectionSource> besidePool(DataSource pool) {
+        HikariDataSource hikari = hikari(pool).orElseThrow();
+        DataSource given = hikari.getDataSource();
+        if (given != null) {
+            String user = hikari.getUsername();
+            return Optional.of(user == null
+                    ? given::getConnection
+                    : () -> given.getConnection(hikari.getUsername(), hikari.getPassword()));
+        }
+        return hikari.getJdbcUrl() == null
+                ? Optional.empty()
+                : Optional.of(() -> hikari.unwrap(DriverDataSource.class).getConnection());
+    }
+
+    @Override
+    public Duration longestWait(DataSource pool) {
+        HikariDataSource hikari = hikari(pool).orElseThrow();
+        // A borrowed connection that is found dead costs one validation beyond the borrow's own limit (HikariPool.getConnection).
+        return Duration.ofMillis(hikari.getConnectionTimeout()).plusMillis(hikari.getValidationTimeout());
+    }
+
+    @Override
+    public Optional<String> openTransactionHazard(DataSource pool) {
+        HikariDataSource hikari = hikari(pool).orElseThrow();
+        boolean asks = hikari.getConnectionTestQuery() != null || hikari.getConnectionInitSql() != null;
+        if (hikari.isAutoCommit() || hikari.isIsolateInternalQueries() || !asks) {
+            return Optional.empty();
+        }
+        return Optional.of("HikariCP with autoCommit=false and a connectionTestQuery or connectionInitSql hands out connections "
+                + "whose transaction is open already; set autoCommit=true, or drop connectionTestQuery and connectionInitSql, "
+                + "or set isolateInternalQueries=true");
+    }
+
+    private static Optional<HikariDataSource> hikari(DataSource pool) {
+        try {
+            if (pool instanceof HikariDataSource) {
+                return Optional.of((HikariDataSource) pool);
+            }
+            return pool.isWrapperFor(HikariDataSource.class)
+                    ? Optional.of(pool.unwrap(HikariDataSource.class))
+                    : Optional.empty();
+        } catch (SQLException | RuntimeException noWrapper) {
+            return Optional.empty();
+        }
+    }
+}

@@ -1,0 +1,66 @@
+package io.github.connecttransactretry.postgres;
+
+import io.github.connecttransactretry.ground.DriverSupport;
+import io.github.connecttransactretry.ground.PhysicalConnection;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.util.List;
+import java.util.Optional;
+import org.postgresql.core.BaseConnection;
+import org.postgresql.core.NativeQuery;
+import org.postgresql.core.Parser;
+import org.postgresql.util.PSQLException;
+import org.postgresql.util.PSQLWarning;
+import org.postgresql.util.ServerErrorMessage;
+
+/**
+ * What pgjdbc 42.7 can tell. Stateless and thread-safe. Its transaction state and parser are public classes of
+ * {@code org.postgresql.core}, which pgjdbc does not promise to keep: they are used here and nowhere else.
+ */
+public final class PgDriverSupport implements DriverSupport {
+
+    /** For {@link java.util.ServiceLoader}. */
+    public PgDriverSupport() {
+    }
+
+    @Override
+    public Optional<PhysicalConnection> recognise(Connection connection) {
+        try {
+            if (connection.isWrapperFor(BaseConnection.class)) {
+                return Optional.of(new PgPhysicalConnection(connection.unwrap(BaseConnection.class)));
+            }
+        } catch (SQLException closedOrForeign) {
+            return Optional.empty();
+        }
+        return Optional.empty();
+    }
+
+    @Override
+    public boolean isServerReply(Throwable thrown) {
+        return message(thrown) != null;
+    }
+
+    @Override
+    public String serverRoutine(Throwable thrown) {
+        ServerErrorMessage message = message(thrown);
+        return message == null ? null : message.getRoutine();
+    }
+
+    private static ServerErrorMessage message(Throwable thrown) {
+        if (thrown instanceof PSQLException) {
+            return ((PSQLException) thrown).getServerErrorMessage();
+        }
+        return thrown instanceof PSQLWarning ? ((PSQLWarning) thrown).getServerErrorMessage() : null;
+    }
+
+    @Override
+    public List<String> split(String sql) {
+        try {
+            return Parser.parseJdbcSql(sql, true, false, true, false, true).stream()
+                    .map((NativeQuery query) -> query.nativeSql)
+                    .toList();
+        } catch (SQLException unparsable) {
+            return List.of(sql);
+        }
+    }
+}
