@@ -1,0 +1,76 @@
+package io.github.connecttransactretry.observe;
+
+import io.github.connecttransactretry.outcome.CommitOutcome;
+import io.github.connecttransactretry.pacing.RetryPolicy;
+import java.time.Duration;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Writes events to SLF4J, with key-value pairs: an attempt at DEBUG, a retry at INFO, what concerns the truth of a commit
+ * at WARN, and an outcome that stays unknown at ERROR. Every engine has one. Thread-safe.
+ */
+public final class Slf4jListener implements TransactionListener {
+
+    private static final Logger LOG = LoggerFactory.getLogger("io.github.connecttransactretry");
+
+    /** The listener; it keeps no state. */
+    public Slf4jListener() {
+    }
+
+    @Override
+    public void on(TransactionEvent event) {
+        if (event instanceof TransactionEvent.AttemptStarted) {
+            LOG.debug("{}", event);
+        } else if (event instanceof TransactionEvent.RetryScheduled) {
+            retry((TransactionEvent.RetryScheduled) event);
+        } else if (event instanceof TransactionEvent.OutcomeResolved) {
+            resolved((TransactionEvent.OutcomeResolved) event);
+        } else if (event instanceof TransactionEvent.CallSucceeded) {
+            succeeded((TransactionEvent.CallSucceeded) event);
+        } else if (event instanceof TransactionEvent.AcknowledgedNotReplicated) {
+            LOG.warn("commit acknowledged without synchronous replication: {}", event);
+        } else if (event instanceof TransactionEvent.OutcomeAsked) {
+            LOG.warn("commit in doubt, asking what became of it: {}", event);
+        } else {
+            LOG.debug("{}", event);
+        }
+    }
+
+    private static void retry(TransactionEvent.RetryScheduled event) {
+        AttemptFailure failure = event.failure();
+        String of = event.maxAttempts() == RetryPolicy.UNLIMITED ? "" : " of " + event.maxAttempts();
+        LOG.atInfo()
+                .addKeyValue("label", event.label())
+                .addKeyValue("sqlState", failure.sqlState())
+                .addKeyValue("phase", failure.phase())
+                .addKeyValue("attempt", failure.attempt() + 1)
+                .addKeyValue("delayMillis", failure.delay().toMillis())
+                .log("{} failed in {} with {} ({}): attempt {}{}, next in {} ms", name(event), failure.phase(), failure.sqlState(),
+                        failure.message(), failure.attempt() + 1, of, failure.delay().toMillis());
+    }
+
+    private static void resolved(TransactionEvent.OutcomeResolved event) {
+        boolean unknown = event.outcome() instanceof CommitOutcome.Unknown;
+        (unknown ? LOG.atError() : LOG.atWarn())
+                .addKeyValue("label", event.label())
+                .addKeyValue("outcome", event.outcome().getClass().getSimpleName())
+                .addKeyValue("resolver", event.resolver())
+                .addKeyValue("millis", event.duration().toMillis())
+                .log("{}: the commit in doubt is {} ({}), found out in {} ms; {}", name(event),
+                        event.outcome().getClass().getSimpleName(), event.outcome().reason(), event.duration().toMillis(),
+                        event.evidence());
+    }
+
+    private static void succeeded(TransactionEvent.CallSucceeded event) {
+        Duration took = event.duration();
+        (event.attempts() > 1 ? LOG.atInfo() : LOG.atDebug())
+                .addKeyValue("label", event.label())
+                .addKeyValue("attempts", event.attempts())
+                .log("{} done after {} attempts in {} ms", name(event), event.attempts(), took.toMillis());
+    }
+
+    private static String name(TransactionEvent event) {
+        return event.label().isEmpty() ? "transaction" : event.label();
+    }
+}
