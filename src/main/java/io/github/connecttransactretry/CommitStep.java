@@ -1,0 +1,121 @@
+package io.github.connecttransactretry;
+
+import io.github.connecttransactretry.classify.Phase;
+import io.github.connecttransactretry.classify.SqlState;
+import io.github.connecttransactretry.ground.TransactionState;
+import io.github.connecttransactretry.observe.TransactionEvent;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.SQLWarning;
+
+/**
+ * COMMIT: one message, and the reading of its answer. From the moment it is handed to the driver only two things prove
+ * anything: success on a session that is then idle, and an ERROR of the server on a session that is alive and idle. All else
+ * is in doubt; a rollback that succeeds afterwards proves nothing (measured).
+ *
+ * @param <T> the function's value
+ */
+final class CommitStep<T> {
+
+    /** COMMIT may use this share of what remains; the rest is kept for finding out. */
+    private static final double SHARE = 0.5;
+
+    /** The server's function that waits for a synchronous standby; the text of its warning is localised, this is not. */
+    static final String REPLICATION_WAIT = "SyncRepWaitForLSN";
+
+    private final Attempt<T, ?> attempt;
+    private final T value;
+    private final Lease lease;
+    private final Journey journey;
+
+    CommitStep(Attempt<T, ?> attempt, T value) {
+        this.attempt = attempt;
+        this.value = value;
+        this.lease = attempt.lease();
+        this.journey = attempt.journey();
+    }
+
+    AttemptResult<T> run() {
+        Connection connection = lease.connection();
+        try {
+            lease.arm(journey.deadline().share(SHARE));
+            connection.clearWarnings();
+            if (lease.isLost()) {
+                throw new SQLException("the connection was lost before COMMIT was sent", SqlState.CONNECTION_DOES_NOT_EXIST);
+            }
+        } catch (SQLException | RuntimeException neverSent) {
+            return attempt.failed(neverSent);
+        }
+        attempt.enter(Phase.COMMIT);
+        Throwable trouble = null;
+        try {
+            connection.commit();
+        } catch (Throwable thrown) {
+            trouble = thrown;
+        }
+        lease.disarm();
+        if (trouble == null && lease.physical().transactionState() == TransactionState.IDLE) {
+            return acknowledged();
+        }
+        if (isRefusedByServer(trouble)) {
+            return attempt.failed(trouble);
+        }
+        return ambiguous(trouble == null ? new SQLException("COMMIT returned, but the session is not idle") : trouble);
+    }
+
+    private AttemptResult<T> acknowledged() {
+        SQLWarning givenUp = replicationGivenUp();
+        if (givenUp != null) {
+            journey.tell(new TransactionEvent.AcknowledgedNotReplicated(journey.options().label(), attempt.evidence()));
+        }
+        attempt.release();
+        return givenUp == null || attempt.evidence() == null
+                ? new AttemptResult.Done<>(value, attempt.transaction(), true)
+                : new AttemptResult.InDoubt<>(value, attempt.transaction(), attempt.evidence(), null, givenUp);
+    }
+
+    private SQLWarning replicationGivenUp() {
+        try {
+            SQLWarning warning = lease.connection().getWarnings();
+            while (warning != null && !REPLICATION_WAIT.equals(lease.driver().serverRoutine(warning))) {
+                warning = warning.getNextWarning();
+            }
+            return warning;
+        } catch (SQLException | RuntimeException unreadable) {
+            return null;
+        }
+    }
+
+    private boolean isRefusedByServer(Throwable trouble) {
+        if (!lease.driver().isServerReply(trouble) || lease.isLost()
+                || lease.physical().transactionState() != TransactionState.IDLE) {
+            return false;
+        }
+        String sqlState = ((SQLException) trouble).getSQLState();
+        // 40003 is how a server says that it does not know either.
+        return !SqlState.isConnectionLoss(sqlState) && !"40003".equals(sqlState);
+    }
+
+    private AttemptResult<T> ambiguous(Throwable trouble) {
+        if (journey.options().access() == Access.READ_ONLY && !(trouble instanceof Error)) {
+            return readOnly(trouble);
+        }
+        lease.evict(false);
+        attempt.engine().evicted(journey, false);
+        return new AttemptResult.InDoubt<>(value, attempt.transaction(), attempt.evidence(),
+                lease.session().backend(), trouble);
+    }
+
+    /** A read-only transaction has changed nothing; only at SERIALIZABLE does its COMMIT say whether what it saw is consistent. */
+    private AttemptResult<T> readOnly(Throwable trouble) {
+        TransactionOptions options = journey.options();
+        boolean mayBeInconsistent = !options.deferrable() && (options.isolation() == Isolation.SERIALIZABLE
+                || options.isolation() == Isolation.SESSION && lease.session().isolation().equals("serializable"));
+        if (mayBeInconsistent) {
+            return attempt.failed(trouble);
+        }
+        lease.evict(false);
+        attempt.engine().evicted(journey, false);
+        return new AttemptResult.Done<>(value, attempt.transaction(), true);
+    }
+}

@@ -1,0 +1,141 @@
+package io.github.connecttransactretry;
+
+import io.github.connecttransactretry.ground.ConnectionSource;
+import io.github.connecttransactretry.observe.TransactionEvent;
+import java.util.Objects;
+import javax.sql.DataSource;
+
+/**
+ * Runs functions in PostgreSQL transactions: each call ends in <b>exactly one committed transaction, or in a truthful
+ * error</b>, through serialization conflicts, lost connections, crashes and failovers.
+ *
+ * <pre>{@code
+ * ConnectTransactRetry executor = ConnectTransactRetry.builder(dataSource).build();
+ * long orderId = executor.run(tx -> insertOrder(tx.connection(), order));
+ * }</pre>
+ *
+ * <p>The engine takes a connection, begins, calls the {@link TransactionalFunction}, commits and gives the connection back.
+ * What fails for a passing reason before COMMIT is rolled back and done again, within the call's deadline. When the answer
+ * to a COMMIT does not come, the engine finds out on another connection what became of it: a committed call returns its
+ * value, one that was not committed goes again, and where neither can be proven the caller gets a
+ * {@link CommitOutcomeUnknownException}, never a guess.
+ *
+ * <p>An exception of the function that no repetition mends reaches the caller unchanged. All that the engine has to say
+ * itself is a {@link TransactionRetryException}.
+ *
+ * <p>An engine is thread-safe; keep one per {@code DataSource}. Close it when done; the {@code DataSource} stays open.
+ */
+public final class ConnectTransactRetry implements AutoCloseable {
+
+    private final Engine engine;
+    private final AttemptLoop loop;
+    private final CallCount calls;
+
+    ConnectTransactRetry(Engine engine) {
+        this.engine = engine;
+        this.loop = new AttemptLoop(engine);
+        this.calls = new CallCount(engine.threads());
+    }
+
+    /**
+     * An engine over a {@code DataSource}, pooled or not.
+     *
+     * @param dataSource not null
+     */
+    public static ConnectTransactRetryBuilder builder(DataSource dataSource) {
+        return new ConnectTransactRetryBuilder(Objects.requireNonNull(dataSource, "dataSource"), null);
+    }
+
+    /**
+     * An engine that opens a connection for each attempt and closes it after it.
+     *
+     * @param connections for example {@code () -> DriverManager.getConnection(url, properties)}, not null
+     */
+    public static ConnectTransactRetryBuilder builder(ConnectionSource connections) {
+        return new ConnectTransactRetryBuilder(null, Objects.requireNonNull(connections, "connections"));
+    }
+
+    /**
+     * Runs a function in a transaction with the engine's default options.
+     *
+     * @param function called once per attempt, not null
+     * @param <T>      what it returns
+     * @param <X>      what it throws
+     * @return the value of the attempt that was committed
+     * @throws X                         if the function threw it and another attempt would not mend that; nothing was committed
+     * @throws TransactionRetryException if the engine has something to say; see its subclasses
+     * @throws IllegalStateException     if the engine is closed
+     */
+    public <T, X extends Exception> T run(TransactionalFunction<T, X> function) throws X {
+        return run(engine.settings().defaults(), function);
+    }
+
+    /**
+     * Runs a function in a transaction.
+     *
+     * @param options  what this call asks for, not null
+     * @param function called once per attempt, not null
+     * @param <T>      what it returns
+     * @param <X>      what it throws
+     * @return the value of the attempt that was committed
+     * @throws X                         if the function threw it and another attempt would not mend that; nothing was committed
+     * @throws TransactionRetryException if the engine has something to say; see its subclasses
+     * @throws IllegalStateException     if the engine is closed
+     */
+    public <T, X extends Exception> T run(TransactionOptions options, TransactionalFunction<T, X> function) throws X {
+        Objects.requireNonNull(options, "options");
+        Objects.requireNonNull(function, "function");
+        if (engine.isInsideFunction()) {
+            throw Refusals.nested();
+        }
+        calls.begin();
+        Journey journey = new Journey(engine.settings(), options);
+        try {
+            T value = loop.run(journey, function);
+            journey.tell(new TransactionEvent.CallSucceeded(options.label(), journey.attempt(), journey.elapsed()));
+            return value;
+        } catch (Throwable thrown) {
+            journey.tell(new TransactionEvent.CallFailed(options.label(), journey.attempt(), journey.elapsed(), thrown.getClass()));
+            throw thrown;
+        } finally {
+            engine.fencing().afterCall(journey, calls::end);
+        }
+    }
+
+    /**
+     * Runs an action in a transaction with the engine's default options. (A second {@code run} would be ambiguous to the
+     * compiler.)
+     *
+     * @param action called once per attempt, not null
+     * @param <X>    what it throws
+     * @throws X                         as {@link #run(TransactionalFunction)}
+     * @throws TransactionRetryException as {@link #run(TransactionalFunction)}
+     */
+    public <X extends Exception> void execute(TransactionalAction<X> action) throws X {
+        execute(engine.settings().defaults(), action);
+    }
+
+    /**
+     * Runs an action in a transaction.
+     *
+     * @param options what this call asks for, not null
+     * @param action  called once per attempt, not null
+     * @param <X>     what it throws
+     * @throws X                         as {@link #run(TransactionOptions, TransactionalFunction)}
+     * @throws TransactionRetryException as {@link #run(TransactionOptions, TransactionalFunction)}
+     */
+    public <X extends Exception> void execute(TransactionOptions options, TransactionalAction<X> action) throws X {
+        Objects.requireNonNull(action, "action");
+        TransactionalFunction<Void, X> function = transaction -> {
+            action.apply(transaction);
+            return null;
+        };
+        run(options, function);
+    }
+
+    /** Lets no further call begin; those that are under way go on to their end. May be called again. */
+    @Override
+    public void close() {
+        calls.close();
+    }
+}

@@ -1,0 +1,197 @@
+package io.github.connecttransactretry;
+
+import io.github.connecttransactretry.classify.ErrorClassifier;
+import io.github.connecttransactretry.classify.PostgresClassifier;
+import io.github.connecttransactretry.ground.ConnectionSource;
+import io.github.connecttransactretry.ground.DriverSupport;
+import io.github.connecttransactretry.ground.PoolSupport;
+import io.github.connecttransactretry.ground.TimeSource;
+import io.github.connecttransactretry.observe.Events;
+import io.github.connecttransactretry.observe.Slf4jListener;
+import io.github.connecttransactretry.observe.TransactionListener;
+import io.github.connecttransactretry.outcome.CommitOutcomeResolver;
+import io.github.connecttransactretry.outcome.CommitSchema;
+import io.github.connecttransactretry.outcome.TransactionStatusResolver;
+import io.github.connecttransactretry.pacing.RetryPolicy;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import javax.sql.DataSource;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** What an engine is made of; everything has a default. For one thread. */
+public final class ConnectTransactRetryBuilder {
+
+    private static final Logger LOG = LoggerFactory.getLogger(ConnectTransactRetryBuilder.class);
+
+    private final DataSource dataSource;
+    private final ConnectionSource connections;
+    private final List<TransactionListener> listeners = new ArrayList<>(List.of(new Slf4jListener()));
+    private RetryPolicy policy = RetryPolicy.defaults();
+    private ErrorClassifier classifier = PostgresClassifier.standard();
+    private List<CommitOutcomeResolver> resolvers = List.of(new TransactionStatusResolver());
+    private DataSource resolverDataSource;
+    private CommitSchema schema = CommitSchema.standard();
+    private TransactionOptions defaults = TransactionOptions.defaults();
+    private boolean fencing = true;
+    private boolean physicalReplication = true;
+    private boolean connectOnCaller;
+    private int mostInPool = Integer.MAX_VALUE;
+    private TimeSource time = TimeSource.system();
+    private List<DriverSupport> drivers;
+
+    ConnectTransactRetryBuilder(DataSource dataSource, ConnectionSource connections) {
+        this.dataSource = dataSource;
+        this.connections = connections;
+    }
+
+    /** How often and how fast to repeat; {@link RetryPolicy#defaults()} if not said. */
+    public ConnectTransactRetryBuilder retryPolicy(RetryPolicy retryPolicy) {
+        this.policy = Objects.requireNonNull(retryPolicy, "retryPolicy");
+        return this;
+    }
+
+    /**
+     * What errors mean. One that passes on is followed by {@link PostgresClassifier#standard()}, which never does; a
+     * {@link PostgresClassifier} given here replaces that.
+     */
+    public ConnectTransactRetryBuilder classifier(ErrorClassifier errorClassifier) {
+        this.classifier = Objects.requireNonNull(errorClassifier, "errorClassifier").orElse(PostgresClassifier.standard());
+        return this;
+    }
+
+    /**
+     * Who finds out what became of an ambiguous COMMIT, in the order of asking; {@link TransactionStatusResolver} if not said.
+     *
+     * @throws IllegalArgumentException if none is given: say {@link #outcomeNone()} if that is meant
+     */
+    public ConnectTransactRetryBuilder resolvers(CommitOutcomeResolver... chain) {
+        if (chain.length == 0) {
+            throw new IllegalArgumentException("no resolver is given: name one, or call outcomeNone()");
+        }
+        this.resolvers = List.of(chain);
+        return this;
+    }
+
+    /**
+     * Nobody: an ambiguous COMMIT is a {@link CommitOutcomeUnknownException} at once, and no evidence is taken, which saves
+     * a round trip.
+     */
+    public ConnectTransactRetryBuilder outcomeNone() {
+        this.resolvers = List.of();
+        return this;
+    }
+
+    /**
+     * Where questions and fences take their connections. It must lead to the primary, past poolers and replicas, with the
+     * same role, and must not be the attempts' pool. If not said, they are opened beside a HikariCP pool, or by the
+     * {@code ConnectionSource}.
+     *
+     * @throws IllegalArgumentException if it is the engine's own {@code DataSource}
+     */
+    public ConnectTransactRetryBuilder resolverDataSource(DataSource direct) {
+        if (Objects.requireNonNull(direct, "resolverDataSource") == dataSource) {
+            throw new IllegalArgumentException("the resolverDataSource is the attempts' own: give one that leads past their pool,"
+                    + " or leave it out");
+        }
+        this.resolverDataSource = direct;
+        return this;
+    }
+
+    /** One more listener. Its events come after those of the ones before; the log is always the first. */
+    public ConnectTransactRetryBuilder listener(TransactionListener listener) {
+        listeners.add(Objects.requireNonNull(listener, "listener"));
+        return this;
+    }
+
+    /** The options of calls that give none; {@link TransactionOptions#defaults()} if not said. */
+    public ConnectTransactRetryBuilder defaults(TransactionOptions options) {
+        this.defaults = Objects.requireNonNull(options, "options");
+        return this;
+    }
+
+    /** Where the library's tables are, if they are there; {@link CommitSchema#standard()} if not said. */
+    public ConnectTransactRetryBuilder schema(CommitSchema commitSchema) {
+        this.schema = Objects.requireNonNull(commitSchema, "commitSchema");
+        return this;
+    }
+
+    /** Whether abandoned backends are ended (by {@code pg_terminate_backend}, same role) rather than waited for; true if not said. */
+    public ConnectTransactRetryBuilder fencing(boolean terminate) {
+        this.fencing = terminate;
+        return this;
+    }
+
+    /**
+     * Whether a failover continues the same WAL, so that what the new primary does not know was not committed; true if not
+     * said. Say false where failover is by logical replication: transaction ids mean nothing there afterwards.
+     */
+    public ConnectTransactRetryBuilder physicalReplication(boolean physical) {
+        this.physicalReplication = physical;
+        return this;
+    }
+
+    /**
+     * Connections are taken on the caller's thread, for a {@code DataSource} that looks at thread locals. The deadline then
+     * covers the taking only as far as the {@code DataSource}'s own timeouts do.
+     */
+    public ConnectTransactRetryBuilder connectOnCallerThread() {
+        this.connectOnCaller = true;
+        return this;
+    }
+
+    /**
+     * So many calls at once hold or wait for a connection of the pool, the others queue in order of arrival before it; no
+     * limit if not said. Set to the pool's size it keeps the pool's own queue empty, so that after an outage connections are
+     * handed on without a detour.
+     *
+     * @throws IllegalArgumentException if it is less than 1
+     */
+    public ConnectTransactRetryBuilder mostInPool(int calls) {
+        if (calls < 1) {
+            throw new IllegalArgumentException("mostInPool is " + calls + ": give the size of the pool, at least 1");
+        }
+        this.mostInPool = calls;
+        return this;
+    }
+
+    /** The clock, sleep and chance; the system's if not said. */
+    public ConnectTransactRetryBuilder timeSource(TimeSource timeSource) {
+        this.time = Objects.requireNonNull(timeSource, "timeSource");
+        return this;
+    }
+
+    /** For tests, which need a driver that lies. */
+    ConnectTransactRetryBuilder drivers(DriverSupport... supports) {
+        this.drivers = List.of(supports);
+        return this;
+    }
+
+    /**
+     * The engine. Connects to nothing yet.
+     *
+     * @throws IllegalStateException    if there is no PostgreSQL driver on the class path
+     * @throws IllegalArgumentException if the pool is set up so that it hands out connections with a transaction open
+     */
+    public ConnectTransactRetry build() {
+        Drivers known = drivers == null ? Drivers.found() : new Drivers(drivers);
+        if (known.isEmpty()) {
+            throw new IllegalStateException("no PostgreSQL driver is on the class path that the engine can ask for a"
+                    + " transaction's state: add org.postgresql:postgresql, version 42.7 or newer");
+        }
+        List<PoolSupport> supports = Drivers.services(PoolSupport.class);
+        Pool pool = dataSource == null ? Pool.none(connections) : Pool.of(dataSource, supports);
+        pool.openTransactionHazard().ifPresent(hazard -> {
+            throw new IllegalArgumentException(hazard);
+        });
+        Pool resolverPool = resolverDataSource == null ? null : Pool.of(resolverDataSource, supports);
+        if (resolverPool == null && pool.beside().isEmpty()) {
+            LOG.info("{} is no pool that the engine can get past: if it is one, give the builder a resolverDataSource, so that"
+                    + " finding out about a commit in doubt does not wait behind other calls", dataSource.getClass().getName());
+        }
+        Settings settings = new Settings(policy, classifier, resolvers, schema, defaults, fencing, physicalReplication,
+                mostInPool, connectOnCaller, new Events(listeners), time);
+        return new ConnectTransactRetry(Engine.assemble(settings, pool, resolverPool, known));
+    }
+}

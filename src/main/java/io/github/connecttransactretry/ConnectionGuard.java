@@ -1,0 +1,113 @@
+package io.github.connecttransactretry;
+
+import io.github.connecttransactretry.classify.SqlState;
+import io.github.connecttransactretry.ground.DriverSupport;
+import io.github.connecttransactretry.ground.PhysicalConnection;
+import io.github.connecttransactretry.ground.TransactionState;
+import java.sql.Connection;
+import java.sql.SQLException;
+
+/**
+ * Stands between the function and its connection: refuses what would end the transaction, watches the transaction's state
+ * after each statement, and remembers what went wrong in case the function does not say. Dead once the attempt is over.
+ */
+final class ConnectionGuard {
+
+    private final Connection real;
+    private final PhysicalConnection physical;
+    private final DriverSupport driver;
+    private final boolean readOnly;
+    private final Connection guarded;
+    private volatile boolean dead;
+    private volatile boolean begun;
+    private volatile SQLException failedBy;
+    private volatile SQLException lastError;
+    private volatile SQLException refusal;
+
+    ConnectionGuard(Lease lease, boolean readOnly) {
+        this.real = lease.connection();
+        this.physical = lease.physical();
+        this.driver = lease.driver();
+        this.readOnly = readOnly;
+        this.begun = physical.transactionState() != TransactionState.IDLE;
+        this.guarded = GuardedObject.guard(this, Connection.class, real, null);
+    }
+
+    /** What the function gets. */
+    Connection connection() {
+        return guarded;
+    }
+
+    void kill() {
+        dead = true;
+    }
+
+    boolean isClosed() {
+        return dead || physical.isClosed();
+    }
+
+    /** Whether a statement has run, so that there is a transaction. */
+    boolean hasBegun() {
+        return begun || physical.transactionState() != TransactionState.IDLE;
+    }
+
+    /** The error that put the transaction into the state FAILED, if it went through the guard and still stands; else null. */
+    SQLException failedBy() {
+        return failedBy;
+    }
+
+    /** The last error that any statement raised, or null. */
+    SQLException lastError() {
+        return lastError;
+    }
+
+    /** What the function tried and was refused, or null: even if it swallowed the refusal, the attempt is not committed. */
+    SQLException refusal() {
+        return refusal;
+    }
+
+    void requireAlive() throws SQLException {
+        if (dead) {
+            throw new SQLException("this attempt's transaction is over: use the connection only inside the function",
+                    SqlState.CONNECTION_DOES_NOT_EXIST);
+        }
+    }
+
+    void check(String sql) throws SQLException {
+        String reason = SqlGate.refusal(sql, driver, readOnly);
+        if (reason != null) {
+            throw refuse(reason);
+        }
+    }
+
+    /** Refuses, with the error that came before as the cause: a function that rolls back by hand does so after an error. */
+    SQLException refuse(String reason) {
+        SQLException refused = new SQLException(reason, SqlState.INVALID_TRANSACTION_TERMINATION, failedBy);
+        if (failedBy == null) {
+            refusal = refused;
+        }
+        return refused;
+    }
+
+    /** To be called after a statement was run without an error. */
+    void ran() throws SQLException {
+        TransactionState state = physical.transactionState();
+        if (state == TransactionState.IDLE && !physical.isClosed()) {
+            throw refuse("the statement ended the transaction: return to commit, throw or call rollbackOnly() to roll back");
+        }
+        begun = true;
+        if (state == TransactionState.OPEN) {
+            failedBy = null;
+        }
+    }
+
+    /** To be called after anything on the connection raised an error. */
+    void failed(SQLException error) {
+        lastError = error;
+        TransactionState state = physical.transactionState();
+        begun |= state != TransactionState.IDLE;
+        if (state == TransactionState.FAILED && failedBy == null) {
+            failedBy = error;
+        }
+    }
+}

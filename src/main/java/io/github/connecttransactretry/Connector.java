@@ -1,0 +1,120 @@
+package io.github.connecttransactretry;
+
+import io.github.connecttransactretry.classify.SqlState;
+import io.github.connecttransactretry.ground.Deadline;
+import io.github.connecttransactretry.ground.PhysicalConnection;
+import io.github.connecttransactretry.ground.TransactionState;
+import io.github.connecttransactretry.observe.TransactionEvent;
+import io.github.connecttransactretry.outcome.ServerSession;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+
+/** Takes a connection for an attempt and sees that it is fit for one. Thread-safe. */
+final class Connector {
+
+    private final Pool pool;
+    private final Drivers drivers;
+    private final Opener opener;
+    private final Evictor evictor;
+    private final Watchdog watchdog;
+    private final SessionCatalogue sessions;
+    private final Door door;
+    private final boolean connectOnCaller;
+
+    Connector(Pool pool, Drivers drivers, Opener opener, Evictor evictor, Watchdog watchdog, SessionCatalogue sessions,
+              Door door, boolean connectOnCaller) {
+        this.door = door;
+        this.pool = pool;
+        this.drivers = drivers;
+        this.opener = opener;
+        this.evictor = evictor;
+        this.watchdog = watchdog;
+        this.sessions = sessions;
+        this.connectOnCaller = connectOnCaller;
+    }
+
+    /**
+     * A connection in no transaction, with what there is to know of it, armed with the call's deadline.
+     *
+     * @throws SQLException if none could be had, or it is of no use to this call; it is closed or evicted then
+     */
+    Lease take(Journey journey) throws SQLException, InterruptedException {
+        door.enter(journey.deadline());
+        Lease lease;
+        try {
+            lease = borrow(journey.deadline());
+        } catch (SQLException | InterruptedException | RuntimeException | Error none) {
+            door.leave();
+            throw none;
+        }
+        try {
+            lease.arm(journey.deadline());
+            admit(lease, journey.options(), journey.leastTimeline());
+            return lease;
+        } catch (TransactionRefusedException refused) {
+            lease.giveBack(journey.deadline());
+            throw refused;
+        } catch (SQLException | RuntimeException | Error broken) {
+            lease.evict(isStale(broken));
+            journey.tell(new TransactionEvent.Evicted(journey.options().label(), isStale(broken)));
+            throw broken;
+        }
+    }
+
+    private Lease borrow(Deadline deadline) throws SQLException, InterruptedException {
+        Connection connection = open(deadline);
+        if (connection.isClosed()) {
+            Evictor.closeQuietly(connection);
+            throw new SQLException("the connection was closed already when it was handed out",
+                    SqlState.CONNECTION_DOES_NOT_EXIST);
+        }
+        Drivers.Recognised recognised = drivers.recognise(connection).orElseThrow(() -> {
+            Evictor.closeQuietly(connection);
+            return Refusals.foreignDriver(connection);
+        });
+        if (recognised.physical().transactionState() != TransactionState.IDLE) {
+            Evictor.closeQuietly(connection);
+            throw Refusals.openTransaction(pool.openTransactionHazard());
+        }
+        try {
+            return new Lease(connection, recognised, evictor, watchdog, door::leave);
+        } catch (SQLException | RuntimeException broken) {
+            evictor.evict(connection, recognised.physical(), false);
+            throw broken;
+        }
+    }
+
+    private Connection open(Deadline deadline) throws SQLException, InterruptedException {
+        Duration left = deadline.remaining();
+        boolean boundedBySource = pool.longestWait().filter(wait -> wait.compareTo(left) < 0).isPresent();
+        return connectOnCaller || boundedBySource ? pool.source().open() : opener.open(pool.source(), deadline);
+    }
+
+    private void admit(Lease lease, TransactionOptions options, String leastTimeline) throws SQLException {
+        PhysicalConnection physical = lease.physical();
+        boolean writable = options.access() == Access.READ_WRITE;
+        if (writable && "on".equals(physical.parameterStatus("in_hot_standby"))) {
+            throw stale("is a standby");
+        }
+        ServerSession session = sessions.of(physical);
+        if (writable && session.inRecovery()) {
+            throw stale("is a standby");
+        }
+        if (leastTimeline != null && session.incarnation() != null && session.incarnation().isOlderThan(leastTimeline)) {
+            throw stale("is on an older timeline than the one that answered for this call: it was failed over from");
+        }
+        if (writable) {
+            evictor.primaryMet();
+        }
+        lease.know(session);
+    }
+
+    private static SQLException stale(String what) {
+        return new SQLException("the server " + what, SqlState.READ_ONLY_SQL_TRANSACTION);
+    }
+
+    private static boolean isStale(Throwable broken) {
+        return SqlState.of(broken).filter(SqlState.READ_ONLY_SQL_TRANSACTION::equals).isPresent();
+    }
+}

@@ -1,0 +1,136 @@
+package io.github.connecttransactretry;
+
+import java.lang.reflect.InvocationHandler;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.lang.reflect.Proxy;
+import java.sql.CallableStatement;
+import java.sql.Connection;
+import java.sql.DatabaseMetaData;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.Set;
+
+/**
+ * A JDBC object as the function sees it: the connection, or a statement, result set or metadata that came from it and leads
+ * back to it. A dynamic proxy, since JDBC's interfaces have some six hundred methods of which these few matter.
+ */
+final class GuardedObject implements InvocationHandler {
+
+    private static final Set<String> REFUSED = Set.of("commit", "setAutoCommit", "abort", "setTransactionIsolation", "setReadOnly");
+
+    private final ConnectionGuard guard;
+    private final Object target;
+    /** What {@code getStatement()} of a result set leads back to. */
+    private final Object parent;
+
+    private GuardedObject(ConnectionGuard guard, Object target, Object parent) {
+        this.guard = guard;
+        this.target = target;
+        this.parent = parent;
+    }
+
+    static <T> T guard(ConnectionGuard guard, Class<T> type, Object target, Object parent) {
+        return type.cast(Proxy.newProxyInstance(GuardedObject.class.getClassLoader(), new Class<?>[] {type},
+                new GuardedObject(guard, target, parent)));
+    }
+
+    @Override
+    public Object invoke(Object proxy, Method method, Object[] args) throws Throwable {
+        String name = method.getName();
+        if (method.getDeclaringClass() == Object.class) {
+            return asObject(proxy, name, args);
+        }
+        if (target instanceof Connection) {
+            if (name.equals("close")) {
+                return null;
+            }
+            if (name.equals("isClosed")) {
+                return guard.isClosed();
+            }
+        }
+        if (!name.equals("close") && !name.equals("isClosed")) {
+            guard.requireAlive();
+        }
+        if (name.equals("getConnection")) {
+            return guard.connection();
+        }
+        if (name.equals("getStatement") && target instanceof ResultSet) {
+            return parent;
+        }
+        if (name.equals("unwrap") && ((Class<?>) args[0]).isInstance(proxy)) {
+            return proxy;
+        }
+        return call(proxy, method, args);
+    }
+
+    private Object asObject(Object proxy, String name, Object[] args) {
+        switch (name) {
+            case "equals":
+                return proxy == args[0];
+            case "hashCode":
+                return System.identityHashCode(proxy);
+            default:
+                return "guarded " + target;
+        }
+    }
+
+    private Object call(Object proxy, Method method, Object[] args) throws Throwable {
+        String name = method.getName();
+        if (target instanceof Connection) {
+            refuseEnding(name, args);
+        }
+        if (args != null && args[0] instanceof String && takesSql(name)) {
+            guard.check((String) args[0]);
+        }
+        Object result;
+        try {
+            result = method.invoke(target, args);
+        } catch (InvocationTargetException thrown) {
+            if (thrown.getCause() instanceof SQLException) {
+                guard.failed((SQLException) thrown.getCause());
+            }
+            throw thrown.getCause();
+        }
+        if (runs(name)) {
+            guard.ran();
+        }
+        return guardedResult(proxy, result);
+    }
+
+    private void refuseEnding(String name, Object[] args) throws SQLException {
+        boolean wholeRollback = name.equals("rollback") && (args == null || args.length == 0);
+        if (wholeRollback || REFUSED.contains(name)) {
+            throw guard.refuse(name + "() is the engine's to call: return to commit, throw or call rollbackOnly() to roll back,"
+                    + " use a savepoint for a part of it, and TransactionOptions for isolation and access");
+        }
+    }
+
+    private boolean takesSql(String name) {
+        return name.startsWith("prepare") || name.equals("addBatch") || target instanceof Statement && name.startsWith("execute");
+    }
+
+    private boolean runs(String name) {
+        boolean statement = target instanceof Statement && name.startsWith("execute");
+        boolean savepoint = target instanceof Connection
+                && (name.equals("setSavepoint") || name.equals("rollback") || name.equals("releaseSavepoint"));
+        return statement || savepoint;
+    }
+
+    private Object guardedResult(Object proxy, Object result) {
+        if (result instanceof ResultSet) {
+            return guard(guard, ResultSet.class, result, target instanceof Statement ? proxy : null);
+        }
+        if (result instanceof Statement) {
+            Class<? extends Statement> type = result instanceof CallableStatement ? CallableStatement.class
+                    : result instanceof PreparedStatement ? PreparedStatement.class : Statement.class;
+            return guard(guard, type, result, null);
+        }
+        if (result instanceof DatabaseMetaData) {
+            return guard(guard, DatabaseMetaData.class, result, null);
+        }
+        return result instanceof Connection ? guard.connection() : result;
+    }
+}

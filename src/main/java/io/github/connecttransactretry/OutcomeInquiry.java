@@ -1,0 +1,171 @@
+package io.github.connecttransactretry;
+
+import io.github.connecttransactretry.classify.Failure;
+import io.github.connecttransactretry.classify.Phase;
+import io.github.connecttransactretry.classify.SqlState;
+import io.github.connecttransactretry.classify.Verdict;
+import io.github.connecttransactretry.ground.Deadline;
+import io.github.connecttransactretry.observe.AttemptFailure;
+import io.github.connecttransactretry.observe.TransactionEvent;
+import io.github.connecttransactretry.outcome.BackendFence;
+import io.github.connecttransactretry.outcome.CommitEvidence;
+import io.github.connecttransactretry.outcome.CommitOutcome;
+import io.github.connecttransactretry.outcome.CommitOutcome.Unknown;
+import io.github.connecttransactretry.outcome.CommitOutcomeResolver;
+import io.github.connecttransactretry.pacing.Backoff;
+import java.sql.SQLException;
+import java.time.Duration;
+
+/**
+ * Finds out what became of a COMMIT in doubt: asks the resolvers in turn, each until it answers, passes on or the call's
+ * deadline comes. Nothing else ends it: an interrupt is put aside and set again at the end. Thread-safe.
+ */
+final class OutcomeInquiry {
+
+    private final Settings settings;
+    private final Drivers drivers;
+    private final ResolverRoad road;
+    private final SessionCatalogue sessions;
+    private final BackendFence fence;
+
+    OutcomeInquiry(Settings settings, Drivers drivers, ResolverRoad road, SessionCatalogue sessions) {
+        this.settings = settings;
+        this.drivers = drivers;
+        this.road = road;
+        this.sessions = sessions;
+        this.fence = new BackendFence(settings.fencing());
+    }
+
+    /**
+     * A result that is in no doubt.
+     *
+     * @throws CommitOutcomeUnknownException if the doubt stays
+     */
+    <T> AttemptResult<T> settle(Journey journey, AttemptResult<T> result) {
+        if (!(result instanceof AttemptResult.InDoubt)) {
+            return result;
+        }
+        AttemptResult.InDoubt<T> doubt = (AttemptResult.InDoubt<T>) result;
+        CommitOutcome outcome = find(journey, doubt.evidence());
+        if (outcome instanceof CommitOutcome.Committed) {
+            journey.answeredOn(((CommitOutcome.Committed) outcome).timeline());
+            return new AttemptResult.Done<>(doubt.value(), doubt.transaction(), true);
+        }
+        if (outcome instanceof CommitOutcome.NotCommitted) {
+            journey.answeredOn(((CommitOutcome.NotCommitted) outcome).timeline());
+            String sqlState = SqlState.of(doubt.cause()).orElse(null);
+            Verdict verdict = SqlState.PROTOCOL_VIOLATION.equals(sqlState) ? Verdict.POOLER_TROUBLE : Verdict.OUTAGE;
+            return new AttemptResult.NotCommitted<>(
+                    new Failed(Phase.COMMIT, doubt.cause(), sqlState, verdict, false, false), doubt.transaction());
+        }
+        journey.abandon(doubt.abandoned());
+        doubt.transaction().unknown(doubt.evidence());
+        throw new CommitOutcomeUnknownException(journey.describe("it is not known whether the transaction was committed ("
+                + outcome.reason() + "; evidence: " + doubt.evidence() + ")"), doubt.cause(), journey.failures(),
+                doubt.evidence());
+    }
+
+    private CommitOutcome find(Journey journey, CommitEvidence evidence) {
+        String label = journey.options().label();
+        long began = settings.time().nanoTime();
+        journey.tell(new TransactionEvent.OutcomeAsked(label, journey.attempt(), evidence));
+        Asking asking = new Asking(label, evidence, journey.deadline());
+        boolean interrupted = Thread.interrupted();
+        try {
+            asking.askAll();
+        } finally {
+            if (interrupted || asking.interrupted) {
+                Thread.currentThread().interrupt();
+            }
+        }
+        Duration took = Duration.ofNanos(settings.time().nanoTime() - began);
+        journey.tell(new TransactionEvent.OutcomeResolved(label, asking.outcome, asking.answeredBy, took, evidence));
+        return asking.outcome;
+    }
+
+    /** One doubt being looked into. */
+    private final class Asking {
+
+        private final String label;
+        private final CommitEvidence evidence;
+        private final Deadline deadline;
+        private boolean interrupted;
+        private CommitOutcome outcome = new Unknown("no resolver is configured");
+        private String answeredBy = "";
+
+        Asking(String label, CommitEvidence evidence, Deadline deadline) {
+            this.label = label;
+            this.evidence = evidence;
+            this.deadline = deadline;
+        }
+
+        void askAll() {
+            if (evidence == null) {
+                return;
+            }
+            for (CommitOutcomeResolver resolver : settings.resolvers()) {
+                outcome = ask(resolver);
+                if (!(outcome instanceof Unknown)) {
+                    answeredBy = resolver.name();
+                    return;
+                }
+            }
+        }
+
+        private CommitOutcome ask(CommitOutcomeResolver resolver) {
+            Throwable last = null;
+            for (int round = 1; !deadline.hasPassed(); round++) {
+                try {
+                    return once(resolver);
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                } catch (Throwable thrown) {
+                    // An interrupt closes the socket of a virtual thread: then the question was cut, not answered.
+                    boolean cut = Thread.interrupted();
+                    interrupted |= cut;
+                    if (!cut && !isTransient(thrown)) {
+                        return new Unknown(resolver.name() + " failed: " + AttemptFailure.firstLine(thrown));
+                    }
+                    last = thrown;
+                    rest(round);
+                }
+            }
+            return new Unknown("the call's time was over before " + resolver.name() + " had an answer"
+                    + (last == null ? "" : "; last: " + AttemptFailure.firstLine(last)));
+        }
+
+        private CommitOutcome once(CommitOutcomeResolver resolver) throws SQLException, InterruptedException {
+            try (ResolverRoad.Stop stop = road.open(deadline)) {
+                try {
+                    return resolver.resolve(new RoadsideQuestion(label, evidence, deadline, stop, settings, drivers, sessions, fence));
+                } catch (Throwable failed) {
+                    stop.throwAway();
+                    throw failed;
+                }
+            }
+        }
+
+        private boolean isTransient(Throwable thrown) {
+            SQLException carrier = SqlState.carrier(thrown).orElse(null);
+            String sqlState = carrier == null ? null : carrier.getSQLState();
+            // Without a SQLSTATE it is a time-out of our own or of a pool, if it is an SQLException at all.
+            if (sqlState == null) {
+                return thrown instanceof SQLException;
+            }
+            // A question that was cancelled, refused a lock or a resource is put again: nothing is lost by it but time.
+            boolean inTheWay = sqlState.startsWith("57") || sqlState.startsWith("55") || sqlState.startsWith("53");
+            return inTheWay || Engine.classify(settings.classifier(), new Failure(Phase.OUTCOME, thrown, sqlState,
+                    drivers.routine(carrier), true, true, false)).retried();
+        }
+
+        private void rest(int round) {
+            Backoff curve = settings.policy().outage();
+            Duration delay = curve.delay(round, Duration.ZERO, settings.time()::random);
+            try {
+                settings.time().sleep(delay.compareTo(deadline.remaining()) < 0 ? delay : deadline.remaining());
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+    }
+}

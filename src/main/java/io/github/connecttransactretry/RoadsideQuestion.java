@@ -1,0 +1,101 @@
+package io.github.connecttransactretry;
+
+import io.github.connecttransactretry.ground.Deadline;
+import io.github.connecttransactretry.ground.TransactionState;
+import io.github.connecttransactretry.observe.TransactionEvent;
+import io.github.connecttransactretry.outcome.BackendFence;
+import io.github.connecttransactretry.outcome.CommitEvidence;
+import io.github.connecttransactretry.outcome.OutcomeQuestion;
+import io.github.connecttransactretry.outcome.ServerSession;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.SQLTimeoutException;
+import java.sql.SQLWarning;
+import java.time.Duration;
+
+/** A question asked over one connection of the resolvers' road. */
+final class RoadsideQuestion implements OutcomeQuestion {
+
+    /** A terminated backend's transaction shows as aborted after 1 to 6 ms (measured). */
+    private static final Duration FIRST_PAUSE = Duration.ofMillis(2);
+    private static final int MOST_DOUBLINGS = 7;
+
+    private final String label;
+    private final CommitEvidence evidence;
+    private final Deadline deadline;
+    private final ResolverRoad.Stop stop;
+    private final Settings settings;
+    private final Drivers drivers;
+    private final SessionCatalogue sessions;
+    private final BackendFence fence;
+
+    RoadsideQuestion(String label, CommitEvidence evidence, Deadline deadline, ResolverRoad.Stop stop, Settings settings,
+                     Drivers drivers, SessionCatalogue sessions, BackendFence fence) {
+        this.label = label;
+        this.evidence = evidence;
+        this.deadline = deadline;
+        this.stop = stop;
+        this.settings = settings;
+        this.drivers = drivers;
+        this.sessions = sessions;
+        this.fence = fence;
+    }
+
+    @Override
+    public CommitEvidence evidence() {
+        return evidence;
+    }
+
+    @Override
+    public Connection connection() {
+        return stop.connection();
+    }
+
+    @Override
+    public Deadline deadline() {
+        return deadline;
+    }
+
+    @Override
+    public boolean physicalReplication() {
+        return settings.physicalReplication();
+    }
+
+    @Override
+    public ServerSession session() throws SQLException {
+        return sessions.reader(stop.physical().identity()).read(stop.physical());
+    }
+
+    @Override
+    public BackendFence.Result fence() throws SQLException {
+        BackendFence.Result result = fence.fence(stop.connection(), evidence);
+        settings.events().tell(new TransactionEvent.Fenced(label, evidence.backend(), result));
+        return result;
+    }
+
+    @Override
+    public boolean commitAcknowledged() throws SQLException {
+        stop.connection().clearWarnings();
+        stop.connection().commit();
+        if (stop.physical().transactionState() != TransactionState.IDLE) {
+            throw new SQLException("the resolver's COMMIT returned, but its session is not idle", "08000");
+        }
+        SQLWarning warning = stop.connection().getWarnings();
+        while (warning != null) {
+            if (CommitStep.REPLICATION_WAIT.equals(drivers.routine(warning))) {
+                return false;
+            }
+            warning = warning.getNextWarning();
+        }
+        return true;
+    }
+
+    @Override
+    public void pause(int round) throws SQLException, InterruptedException {
+        Duration pause = FIRST_PAUSE.multipliedBy(1L << Math.min(MOST_DOUBLINGS, round - 1));
+        if (pause.compareTo(deadline.remaining()) >= 0) {
+            throw new SQLTimeoutException("the call's deadline came while its transaction was still in progress");
+        }
+        settings.time().sleep(pause);
+    }
+}

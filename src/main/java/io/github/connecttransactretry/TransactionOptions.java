@@ -1,0 +1,115 @@
+package io.github.connecttransactretry;
+
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Objects;
+
+/**
+ * What one call asks for. Immutable and thread-safe: keep one per kind of transaction.
+ *
+ * @param isolation       the isolation level, not null
+ * @param access          whether it may write, not null
+ * @param deferrable      whether a SERIALIZABLE READ ONLY transaction waits for a snapshot in which it cannot fail
+ * @param timeout         how long the whole call may take, waiting and outcome included; positive, or null if there is a
+ *                        {@code deadline} instead
+ * @param deadline        when the whole call has to be over, or null if there is a {@code timeout} instead
+ * @param label           a name for logs and events, not null, empty for none; put no secret into it
+ * @param evidenceAtBegin whether the evidence is taken at BEGIN; see {@link #withEvidenceAtBegin()}
+ */
+public record TransactionOptions(Isolation isolation, Access access, boolean deferrable, Duration timeout,
+                                 Instant deadline, String label, boolean evidenceAtBegin) {
+
+    /** How long a call may take if nothing is said: {@value #DEFAULT_TIMEOUT_SECONDS} seconds. */
+    public static final int DEFAULT_TIMEOUT_SECONDS = 30;
+
+    private static final TransactionOptions DEFAULTS = new TransactionOptions(Isolation.SESSION, Access.READ_WRITE, false,
+            Duration.ofSeconds(DEFAULT_TIMEOUT_SECONDS), null, "", false);
+
+    /** Checks that the parts are there and fit each other. */
+    public TransactionOptions {
+        Objects.requireNonNull(isolation, "isolation");
+        Objects.requireNonNull(access, "access");
+        Objects.requireNonNull(label, "label");
+        if ((timeout == null) == (deadline == null)) {
+            throw new IllegalArgumentException("give either a timeout or a deadline: there is always one, and only one");
+        }
+        if (timeout != null && (timeout.isNegative() || timeout.isZero())) {
+            throw new IllegalArgumentException("the timeout is " + timeout + ": give a positive duration");
+        }
+        if (deferrable && (isolation != Isolation.SERIALIZABLE || access != Access.READ_ONLY)) {
+            throw new IllegalArgumentException(
+                    "DEFERRABLE has no effect unless SERIALIZABLE and READ ONLY (manual, SET TRANSACTION): ask for both");
+        }
+    }
+
+    /** The session's isolation, writable, {@value #DEFAULT_TIMEOUT_SECONDS} seconds, no label. */
+    public static TransactionOptions defaults() {
+        return DEFAULTS;
+    }
+
+    /** The defaults at READ COMMITTED. */
+    public static TransactionOptions readCommitted() {
+        return DEFAULTS.withIsolation(Isolation.READ_COMMITTED);
+    }
+
+    /** The defaults at REPEATABLE READ. */
+    public static TransactionOptions repeatableRead() {
+        return DEFAULTS.withIsolation(Isolation.REPEATABLE_READ);
+    }
+
+    /** The defaults at SERIALIZABLE. */
+    public static TransactionOptions serializable() {
+        return DEFAULTS.withIsolation(Isolation.SERIALIZABLE);
+    }
+
+    /** The defaults, read-only. */
+    public static TransactionOptions readOnly() {
+        return DEFAULTS.withAccess(Access.READ_ONLY);
+    }
+
+    /** These options at another isolation level. */
+    public TransactionOptions withIsolation(Isolation level) {
+        return new TransactionOptions(level, access, deferrable, timeout, deadline, label, evidenceAtBegin);
+    }
+
+    /** These options with another access mode. */
+    public TransactionOptions withAccess(Access mode) {
+        return new TransactionOptions(isolation, mode, deferrable, timeout, deadline, label, evidenceAtBegin);
+    }
+
+    /** These options as SERIALIZABLE READ ONLY DEFERRABLE: waits for a snapshot that needs no conflict checks. */
+    public TransactionOptions asDeferrable() {
+        return new TransactionOptions(Isolation.SERIALIZABLE, Access.READ_ONLY, true, timeout, deadline, label, evidenceAtBegin);
+    }
+
+    /**
+     * These options with a limit in time from the call's start; replaces a deadline.
+     *
+     * @throws IllegalArgumentException if it is not positive
+     */
+    public TransactionOptions withTimeout(Duration limit) {
+        return new TransactionOptions(isolation, access, deferrable, Objects.requireNonNull(limit, "timeout"), null, label,
+                evidenceAtBegin);
+    }
+
+    /** These options with the moment that a caller further up has set; replaces the timeout. */
+    public TransactionOptions withDeadline(Instant moment) {
+        return new TransactionOptions(isolation, access, deferrable, null, Objects.requireNonNull(moment, "deadline"), label,
+                evidenceAtBegin);
+    }
+
+    /** These options with a name for logs and events. */
+    public TransactionOptions withLabel(String name) {
+        return new TransactionOptions(isolation, access, deferrable, timeout, deadline, name, evidenceAtBegin);
+    }
+
+    /**
+     * These options with the evidence taken at BEGIN rather than before COMMIT. That saves a round trip where BEGIN needs a
+     * message anyway, that is, where an isolation level is given. The price: under REPEATABLE READ and SERIALIZABLE the
+     * snapshot is taken there and then, so that a {@code LOCK TABLE} followed by a SELECT no longer sees what was committed
+     * while the lock was waited for (measured), and {@code SET TRANSACTION SNAPSHOT} fails.
+     */
+    public TransactionOptions withEvidenceAtBegin() {
+        return new TransactionOptions(isolation, access, deferrable, timeout, deadline, label, true);
+    }
+}

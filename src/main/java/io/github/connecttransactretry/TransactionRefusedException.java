@@ -1,0 +1,18 @@
+package io.github.connecttransactretry;
+
+import io.github.connecttransactretry.observe.AttemptFailure;
+import java.util.List;
+
+/**
+ * The engine was used in a way that it cannot make safe: the function ended the transaction itself, the connection had one
+ * open already, the server or driver lacks what is needed, or a call was nested. The message says what to do instead.
+ * Nothing was committed by this call.
+ */
+public final class TransactionRefusedException extends TransactionRetryException {
+
+    private static final long serialVersionUID = 1L;
+
+    TransactionRefusedException(String message, Throwable cause, List<AttemptFailure> failures) {
+        super(message, cause, failures);
+    }
+}
