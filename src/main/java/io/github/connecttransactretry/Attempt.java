@@ -229,6 +229,7 @@ final class Attempt<T, X extends Exception> {
     private void end(Verdict verdict, boolean lost, String sqlState, Throwable thrown) {
         boolean serverEndedIt = sqlState != null && engine.drivers().isServerReply(SqlState.carrier(thrown).orElse(null));
         if (lost || verdict.evicts()) {
+            journey.lostConnection();
             lease.evict(verdict == Verdict.STALE_SERVER);
             engine.evicted(journey, verdict == Verdict.STALE_SERVER);
             if (lost && !serverEndedIt) {

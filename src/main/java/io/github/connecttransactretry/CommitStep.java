@@ -100,6 +100,7 @@ final class CommitStep<T> {
         if (journey.options().access() == Access.READ_ONLY && !(trouble instanceof Error)) {
             return readOnly(trouble);
         }
+        journey.lostConnection();
         lease.evict(false);
         attempt.engine().evicted(journey, false);
         return new AttemptResult.InDoubt<>(value, attempt.transaction(), attempt.evidence(),

@@ -40,6 +40,19 @@ final class Connector {
      * @throws SQLException if none could be had, or it is of no use to this call; it is closed or evicted then
      */
     Lease take(Journey journey) throws SQLException, InterruptedException {
+        while (true) {
+            Lease lease = takeOne(journey);
+            if (lease != null) {
+                return lease;
+            }
+        }
+    }
+
+    /**
+     * One connection of the pool; null if it had died there, unnoticed. HikariCP does not look at connections used within the
+     * last 500 ms: after an outage each of them would cost an attempt.
+     */
+    private Lease takeOne(Journey journey) throws SQLException, InterruptedException {
         door.enter(journey.deadline());
         Lease lease;
         try {
@@ -48,16 +61,21 @@ final class Connector {
             door.leave();
             throw none;
         }
+        boolean seenBefore = sessions.knows(lease.physical());
         try {
             lease.arm(journey.deadline());
-            admit(lease, journey.options(), journey.leastTimeline());
+            admit(lease, journey);
             return lease;
         } catch (TransactionRefusedException refused) {
             lease.giveBack(journey.deadline());
             throw refused;
         } catch (SQLException | RuntimeException | Error broken) {
+            boolean died = seenBefore && lease.isLost() && !journey.deadline().hasPassed();
             lease.evict(isStale(broken));
             journey.tell(new TransactionEvent.Evicted(journey.options().label(), isStale(broken)));
+            if (died) {
+                return null;
+            }
             throw broken;
         }
     }
@@ -91,13 +109,14 @@ final class Connector {
         return connectOnCaller || boundedBySource ? pool.source().open() : opener.open(pool.source(), deadline);
     }
 
-    private void admit(Lease lease, TransactionOptions options, String leastTimeline) throws SQLException {
+    private void admit(Lease lease, Journey journey) throws SQLException {
         PhysicalConnection physical = lease.physical();
-        boolean writable = options.access() == Access.READ_WRITE;
+        String leastTimeline = journey.leastTimeline();
+        boolean writable = journey.options().access() == Access.READ_WRITE;
         if (writable && "on".equals(physical.parameterStatus("in_hot_standby"))) {
             throw stale("is a standby");
         }
-        ServerSession session = sessions.of(physical);
+        ServerSession session = sessions.of(physical, journey.hasLostConnection());
         if (writable && session.inRecovery()) {
             throw stale("is a standby");
         }

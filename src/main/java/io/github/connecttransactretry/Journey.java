@@ -30,6 +30,7 @@ final class Journey {
     private int attempt;
     private int bodyLosses;
     private long attemptStartedNanos;
+    private boolean lostConnection;
     private String leastTimeline;
 
     Journey(Settings settings, TransactionOptions options) {
@@ -78,6 +79,15 @@ final class Journey {
         if (backend != null && backend.start() != null) {
             abandoned.add(backend);
         }
+    }
+
+    /** Whether a connection of this call was lost: then others of the pool may be dead too, and are not taken unseen. */
+    boolean hasLostConnection() {
+        return lostConnection;
+    }
+
+    void lostConnection() {
+        lostConnection = true;
     }
 
     /** The timeline of the server that last answered for this call, or null: no older one may serve it any more. */

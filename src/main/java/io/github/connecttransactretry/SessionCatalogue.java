@@ -37,17 +37,22 @@ final class SessionCatalogue {
     /**
      * What is known of the connection, asking the server if nothing is, or if it was a standby's when it was asked.
      *
+     * @param anew asks in any case, and so finds out whether the connection is alive
      * @throws SQLException                if the server cannot be asked
      * @throws TransactionRefusedException if the server lacks what the resolvers need
      */
-    ServerSession of(PhysicalConnection physical) throws SQLException {
+    ServerSession of(PhysicalConnection physical, boolean anew) throws SQLException {
         ServerSession known = sessions.get(physical.identity());
-        if (known != null && !known.inRecovery()) {
+        if (known != null && !known.inRecovery() && !anew) {
             return known;
         }
         ServerSession learnt = learn(physical);
         sessions.put(physical.identity(), learnt);
         return learnt;
+    }
+
+    boolean knows(PhysicalConnection physical) {
+        return sessions.containsKey(physical.identity());
     }
 
     private ServerSession learn(PhysicalConnection physical) throws SQLException {

@@ -31,6 +31,7 @@ import org.postgresql.ds.PGSimpleDataSource;
 class WaitingDataSourceTest {
 
     private static final Duration PATIENCE = Duration.ofSeconds(30);
+    private static final int CALLERS = 24;
 
     private static PostgresServer server;
 
@@ -82,25 +83,43 @@ class WaitingDataSourceTest {
     @Test
     void oneProbesAndAllGoOnWhenTheServerIsBack() throws Exception {
         CountingDriver driver = new CountingDriver(server);
+        WaitingDataSource waiting = new WaitingDataSource(driver, PATIENCE);
+        ExecutorService callers = Executors.newFixedThreadPool(CALLERS);
+        try {
+            server.crash();
+            List<Future<Connection>> coming = new ArrayList<>();
+            for (int caller = 0; caller < CALLERS; caller++) {
+                coming.add(callers.submit(() -> waiting.getConnection()));
+            }
+            awaitProbesByOneAlone(driver);
+            server.start();
+            for (Future<Connection> one : coming) {
+                one.get(PATIENCE.toSeconds(), TimeUnit.SECONDS).close();
+            }
+        } finally {
+            callers.shutdownNow();
+        }
+        assertEquals(1, driver.mostUnderWay.get(), "probes at once while the server refused");
+    }
+
+    @Test
+    void aPoolAboveItServesAllCallersAfterAnOutage() throws Exception {
         HikariConfig config = new HikariConfig();
+        CountingDriver driver = new CountingDriver(server);
         config.setDataSource(new WaitingDataSource(driver, PATIENCE));
         config.setMaximumPoolSize(4);
         config.setConnectionTimeout(PATIENCE.toMillis());
-        ExecutorService callers = Executors.newFixedThreadPool(24);
+        ExecutorService callers = Executors.newFixedThreadPool(CALLERS);
         try (HikariDataSource pool = new HikariDataSource(config);
                 ConnectTransactRetry executor = ConnectTransactRetry.builder(pool).mostInPool(4).build()) {
             server.crash();
             List<Future<?>> calls = new ArrayList<>();
-            for (int caller = 0; caller < 24; caller++) {
+            for (int caller = 0; caller < CALLERS; caller++) {
                 int id = caller;
                 calls.add(callers.submit(() -> executor.run(TransactionOptions.defaults().withTimeout(PATIENCE),
                         tx -> insert(tx.connection(), id))));
             }
-            Await.until("a probe was refused twenty times", PATIENCE, () -> driver.refusals.get() >= 20);
-            driver.away = true;
-            int before = driver.refusals.get();
-            Await.until("thirty more refusals", PATIENCE, () -> driver.refusals.get() >= before + 30);
-            driver.away = false;
+            awaitProbesByOneAlone(driver);
             server.start();
             for (Future<?> call : calls) {
                 call.get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
@@ -108,8 +127,16 @@ class WaitingDataSourceTest {
         } finally {
             callers.shutdownNow();
         }
-        assertEquals(1, driver.mostUnderWay.get(), "probes at once while the server refused");
-        assertEquals(24, count());
+        assertEquals(CALLERS, count());
+    }
+
+    /** Once the first refusals, which may have come together, are over. */
+    private static void awaitProbesByOneAlone(CountingDriver driver) {
+        Await.until("the first refusals", PATIENCE, () -> driver.refusals.get() >= CALLERS + 20);
+        driver.away = true;
+        int before = driver.refusals.get();
+        Await.until("thirty more refusals", PATIENCE, () -> driver.refusals.get() >= before + 30);
+        driver.away = false;
     }
 
     @Test
@@ -165,7 +192,7 @@ class WaitingDataSourceTest {
 
     private static int count() throws SQLException {
         try (Connection connection = server.connect(); Statement statement = connection.createStatement();
-                ResultSet row = statement.executeQuery("SELECT count(DISTINCT caller) FROM arrivals HAVING count(*) = 24")) {
+                ResultSet row = statement.executeQuery("SELECT count(DISTINCT caller) FROM arrivals HAVING count(*) = " + CALLERS)) {
             return row.next() ? row.getInt(1) : -1;
         }
     }
