@@ -7,6 +7,7 @@ import io.github.connecttransactretry.classify.Verdict;
 import io.github.connecttransactretry.ground.TransactionState;
 import io.github.connecttransactretry.outcome.CommitEvidence;
 import io.github.connecttransactretry.outcome.EvidenceStatement;
+import io.github.connecttransactretry.outcome.Incarnation;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -47,7 +48,7 @@ final class Attempt<T, X extends Exception> {
                 sealEvidence();
             }
         } catch (Throwable thrown) {
-            return failed(thrown);
+            return failed(byFunction ? orEnded(thrown) : thrown);
         }
         if (transaction.isRollbackOnly() || isEmpty()) {
             return over(value);
@@ -101,32 +102,52 @@ final class Attempt<T, X extends Exception> {
         T value = engine.insideFunction(function, transaction);
         byFunction = false;
         guard.kill();
+        if (guard.isBusy()) {
+            throw Refusals.stillRunning();
+        }
+        if (hasEnded()) {
+            throw Refusals.endedBySql(null);
+        }
         if (!transaction.isRollbackOnly()) {
             requireCommittable();
         }
         return value;
     }
 
-    /** What the function did behind our back, or kept to itself. */
+    /** Whether the function ended the transaction by itself, so that what it did may be committed and a retry would double it. */
+    private boolean hasEnded() {
+        return lease.physical().transactionState() == TransactionState.IDLE && guard.hasBegun() && !lease.isLost();
+    }
+
+    private Throwable orEnded(Throwable thrown) {
+        if (thrown instanceof Error || !hasEnded()) {
+            return thrown;
+        }
+        byFunction = false;
+        return Refusals.endedBySql(thrown);
+    }
+
+    /** What the function did that was refused, or kept to itself. An error comes first: after it a rollback() may well be tried. */
     private void requireCommittable() throws SQLException, InterruptedException {
+        if (lease.isLost()) {
+            throw lossSeen();
+        }
+        if (lease.physical().transactionState() == TransactionState.FAILED) {
+            throw swallowed();
+        }
         if (guard.refusal() != null) {
             throw new TransactionRefusedException(guard.refusal().getMessage(), guard.refusal(), journey.failures());
-        }
-        if (lease.isLost()) {
-            throw guard.lastError() != null ? guard.lastError()
-                    : new SQLException("the connection was lost in the function", SqlState.CONNECTION_DOES_NOT_EXIST);
-        }
-        TransactionState state = lease.physical().transactionState();
-        if (state == TransactionState.IDLE && guard.hasBegun()) {
-            throw Refusals.endedBySql();
-        }
-        if (state == TransactionState.FAILED) {
-            throw swallowed();
         }
         if (Thread.currentThread().isInterrupted()) {
             throw new InterruptedException("interrupted before COMMIT");
         }
         requireTime();
+    }
+
+    private SQLException lossSeen() {
+        SQLException last = guard.lastError();
+        boolean saysSo = SqlState.of(last).filter(SqlState::isConnectionLoss).isPresent();
+        return saysSo ? last : new SQLException("the connection was lost in the function", SqlState.CONNECTION_DOES_NOT_EXIST);
     }
 
     /** The error that the function did not pass on; where it bypassed the guard, the server's 25P02 has it as its cause. */
@@ -136,6 +157,8 @@ final class Attempt<T, X extends Exception> {
         }
         try (Statement probe = lease.connection().createStatement()) {
             probe.execute("SELECT 1");
+        } catch (SQLException aborted) {
+            return SqlState.carrier(aborted).orElse(aborted);
         }
         return new SQLException("the transaction has failed", SqlState.IN_FAILED_SQL_TRANSACTION);
     }
@@ -153,7 +176,17 @@ final class Attempt<T, X extends Exception> {
             if (evidence == null) {
                 evidence = EvidenceStatement.take(lease.connection(), lease.session());
             }
+            requireTimeline();
             requireTime();
+        }
+    }
+
+    /** Behind a pooler only the evidence tells which server this transaction is on. */
+    private void requireTimeline() throws SQLException {
+        Incarnation here = evidence.incarnation();
+        if (journey.leastTimeline() != null && here != null && here.isOlderThan(journey.leastTimeline())) {
+            throw new SQLException("the server is on an older timeline than the one that answered for this call",
+                    SqlState.READ_ONLY_SQL_TRANSACTION);
         }
     }
 
@@ -227,7 +260,7 @@ final class Attempt<T, X extends Exception> {
     }
 
     private void end(Verdict verdict, boolean lost, String sqlState, Throwable thrown) {
-        boolean serverEndedIt = sqlState != null && engine.drivers().isServerReply(SqlState.carrier(thrown).orElse(null));
+        boolean serverEndedIt = SqlState.isConnectionLoss(sqlState) && engine.drivers().isServerReply(SqlState.carrier(thrown).orElse(null));
         if (lost || verdict.evicts()) {
             journey.lostConnection();
             lease.evict(verdict == Verdict.STALE_SERVER);

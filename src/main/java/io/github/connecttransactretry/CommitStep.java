@@ -65,10 +65,10 @@ final class CommitStep<T> {
 
     private AttemptResult<T> acknowledged() {
         SQLWarning givenUp = replicationGivenUp();
+        attempt.release();
         if (givenUp != null) {
             journey.tell(new TransactionEvent.AcknowledgedNotReplicated(journey.options().label(), attempt.evidence()));
         }
-        attempt.release();
         return givenUp == null || attempt.evidence() == null
                 ? new AttemptResult.Done<>(value, attempt.transaction(), true)
                 : new AttemptResult.InDoubt<>(value, attempt.transaction(), attempt.evidence(), null, givenUp);
@@ -82,22 +82,24 @@ final class CommitStep<T> {
             }
             return warning;
         } catch (SQLException | RuntimeException unreadable) {
-            return null;
+            return new SQLWarning("the warnings of the COMMIT could not be read", unreadable);
         }
     }
 
     private boolean isRefusedByServer(Throwable trouble) {
-        if (!lease.driver().isServerReply(trouble) || lease.isLost()
+        // A pooler that lost its server may answer with an ERROR of its own, which names no function of PostgreSQL's.
+        if (lease.driver().serverRoutine(trouble) == null || lease.isLost()
                 || lease.physical().transactionState() != TransactionState.IDLE) {
             return false;
         }
         String sqlState = ((SQLException) trouble).getSQLState();
-        // 40003 is how a server says that it does not know either.
-        return !SqlState.isConnectionLoss(sqlState) && !"40003".equals(sqlState);
+        // 40003 is how a server says that it does not know either; some forks say it by an internal or a system error.
+        return !SqlState.isConnectionLoss(sqlState) && !"40003".equals(sqlState)
+                && !sqlState.startsWith("XX") && !sqlState.startsWith("58");
     }
 
     private AttemptResult<T> ambiguous(Throwable trouble) {
-        if (journey.options().access() == Access.READ_ONLY && !(trouble instanceof Error)) {
+        if (journey.options().access() == Access.READ_ONLY) {
             return readOnly(trouble);
         }
         journey.lostConnection();

@@ -43,7 +43,8 @@ public final class ConnectTransactRetry implements AutoCloseable {
      * @param dataSource not null
      */
     public static ConnectTransactRetryBuilder builder(DataSource dataSource) {
-        return new ConnectTransactRetryBuilder(Objects.requireNonNull(dataSource, "dataSource"), null);
+        Objects.requireNonNull(dataSource, "dataSource is null: give the one that leads to the database");
+        return new ConnectTransactRetryBuilder(dataSource, null);
     }
 
     /**
@@ -52,7 +53,9 @@ public final class ConnectTransactRetry implements AutoCloseable {
      * @param connections for example {@code () -> DriverManager.getConnection(url, properties)}, not null
      */
     public static ConnectTransactRetryBuilder builder(ConnectionSource connections) {
-        return new ConnectTransactRetryBuilder(null, Objects.requireNonNull(connections, "connections"));
+        Objects.requireNonNull(connections,
+                "connections is null: give a way to open one, such as () -> DriverManager.getConnection(url)");
+        return new ConnectTransactRetryBuilder(null, connections);
     }
 
     /**
@@ -83,8 +86,8 @@ public final class ConnectTransactRetry implements AutoCloseable {
      * @throws IllegalStateException     if the engine is closed
      */
     public <T, X extends Exception> T run(TransactionOptions options, TransactionalFunction<T, X> function) throws X {
-        Objects.requireNonNull(options, "options");
-        Objects.requireNonNull(function, "function");
+        Objects.requireNonNull(options, "options is null: give TransactionOptions.defaults() for nothing special");
+        Objects.requireNonNull(function, "function is null: give what is to be done in the transaction");
         if (engine.isInsideFunction()) {
             throw Refusals.nested();
         }
@@ -125,7 +128,7 @@ public final class ConnectTransactRetry implements AutoCloseable {
      * @throws TransactionRetryException as {@link #run(TransactionOptions, TransactionalFunction)}
      */
     public <X extends Exception> void execute(TransactionOptions options, TransactionalAction<X> action) throws X {
-        Objects.requireNonNull(action, "action");
+        Objects.requireNonNull(action, "action is null: give what is to be done in the transaction");
         TransactionalFunction<Void, X> function = transaction -> {
             action.apply(transaction);
             return null;

@@ -25,6 +25,8 @@ public final class ConnectTransactRetryBuilder {
 
     private static final Logger LOG = LoggerFactory.getLogger(ConnectTransactRetryBuilder.class);
 
+    private static final String NO_RESOLVER = "a resolver is null: give one, or call outcomeNone()";
+
     private final DataSource dataSource;
     private final ConnectionSource connections;
     private final List<TransactionListener> listeners = new ArrayList<>(List.of(new Slf4jListener()));
@@ -48,7 +50,7 @@ public final class ConnectTransactRetryBuilder {
 
     /** How often and how fast to repeat; {@link RetryPolicy#defaults()} if not said. */
     public ConnectTransactRetryBuilder retryPolicy(RetryPolicy retryPolicy) {
-        this.policy = Objects.requireNonNull(retryPolicy, "retryPolicy");
+        this.policy = Objects.requireNonNull(retryPolicy, "retryPolicy is null: give one, or leave it out");
         return this;
     }
 
@@ -57,7 +59,8 @@ public final class ConnectTransactRetryBuilder {
      * {@link PostgresClassifier} given here replaces that.
      */
     public ConnectTransactRetryBuilder classifier(ErrorClassifier errorClassifier) {
-        this.classifier = Objects.requireNonNull(errorClassifier, "errorClassifier").orElse(PostgresClassifier.standard());
+        Objects.requireNonNull(errorClassifier, "errorClassifier is null: give one, or leave it out");
+        this.classifier = errorClassifier.orElse(PostgresClassifier.standard());
         return this;
     }
 
@@ -67,6 +70,10 @@ public final class ConnectTransactRetryBuilder {
      * @throws IllegalArgumentException if none is given: say {@link #outcomeNone()} if that is meant
      */
     public ConnectTransactRetryBuilder resolvers(CommitOutcomeResolver... chain) {
+        Objects.requireNonNull(chain, NO_RESOLVER);
+        for (CommitOutcomeResolver resolver : chain) {
+            Objects.requireNonNull(resolver, NO_RESOLVER);
+        }
         if (chain.length == 0) {
             throw new IllegalArgumentException("no resolver is given: name one, or call outcomeNone()");
         }
@@ -91,7 +98,7 @@ public final class ConnectTransactRetryBuilder {
      * @throws IllegalArgumentException if it is the engine's own {@code DataSource}
      */
     public ConnectTransactRetryBuilder resolverDataSource(DataSource direct) {
-        if (Objects.requireNonNull(direct, "resolverDataSource") == dataSource) {
+        if (Objects.requireNonNull(direct, "resolverDataSource is null: give one, or leave it out") == dataSource) {
             throw new IllegalArgumentException("the resolverDataSource is the attempts' own: give one that leads past their pool,"
                     + " or leave it out");
         }
@@ -101,19 +108,19 @@ public final class ConnectTransactRetryBuilder {
 
     /** One more listener. Its events come after those of the ones before; the log is always the first. */
     public ConnectTransactRetryBuilder listener(TransactionListener listener) {
-        listeners.add(Objects.requireNonNull(listener, "listener"));
+        listeners.add(Objects.requireNonNull(listener, "listener is null: give one, or leave it out"));
         return this;
     }
 
     /** The options of calls that give none; {@link TransactionOptions#defaults()} if not said. */
     public ConnectTransactRetryBuilder defaults(TransactionOptions options) {
-        this.defaults = Objects.requireNonNull(options, "options");
+        this.defaults = Objects.requireNonNull(options, "options is null: give them, or leave them out");
         return this;
     }
 
     /** Where the library's tables are, if they are there; {@link CommitSchema#standard()} if not said. */
     public ConnectTransactRetryBuilder schema(CommitSchema commitSchema) {
-        this.schema = Objects.requireNonNull(commitSchema, "commitSchema");
+        this.schema = Objects.requireNonNull(commitSchema, "commitSchema is null: give one, or leave it out");
         return this;
     }
 
@@ -158,7 +165,7 @@ public final class ConnectTransactRetryBuilder {
 
     /** The clock, sleep and chance; the system's if not said. */
     public ConnectTransactRetryBuilder timeSource(TimeSource timeSource) {
-        this.time = Objects.requireNonNull(timeSource, "timeSource");
+        this.time = Objects.requireNonNull(timeSource, "timeSource is null: give one, or leave it out for the system's");
         return this;
     }
 

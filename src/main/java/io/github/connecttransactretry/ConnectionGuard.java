@@ -6,6 +6,7 @@ import io.github.connecttransactretry.ground.PhysicalConnection;
 import io.github.connecttransactretry.ground.TransactionState;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * Stands between the function and its connection: refuses what would end the transaction, watches the transaction's state
@@ -18,6 +19,7 @@ final class ConnectionGuard {
     private final DriverSupport driver;
     private final boolean readOnly;
     private final Connection guarded;
+    private final AtomicInteger running = new AtomicInteger();
     private volatile boolean dead;
     private volatile boolean begun;
     private volatile SQLException failedBy;
@@ -69,24 +71,44 @@ final class ConnectionGuard {
     void requireAlive() throws SQLException {
         if (dead) {
             throw new SQLException("this attempt's transaction is over: use the connection only inside the function",
-                    SqlState.CONNECTION_DOES_NOT_EXIST);
+                    SqlState.INVALID_TRANSACTION_STATE);
         }
     }
 
+    /** Around each call into the driver. Counted before {@code dead} is read, so that none slips past {@link #isBusy()}. */
+    void enter() throws SQLException {
+        running.incrementAndGet();
+        if (dead) {
+            running.decrementAndGet();
+            requireAlive();
+        }
+    }
+
+    void leave() {
+        running.decrementAndGet();
+    }
+
+    /** Whether another thread is inside the driver; once the guard is dead no further one gets in. */
+    boolean isBusy() {
+        return running.get() > 0;
+    }
+
     void check(String sql) throws SQLException {
-        String reason = SqlGate.refusal(sql, driver, readOnly);
+        String reason = SqlGate.refusal(sql, driver, isStandardConforming(), readOnly);
         if (reason != null) {
             throw refuse(reason);
         }
     }
 
+    /** Where backslashes are plain characters, as they are by default; the server reports the setting whenever it changes. */
+    private boolean isStandardConforming() {
+        return !"off".equals(physical.parameterStatus("standard_conforming_strings"));
+    }
+
     /** Refuses, with the error that came before as the cause: a function that rolls back by hand does so after an error. */
     SQLException refuse(String reason) {
-        SQLException refused = new SQLException(reason, SqlState.INVALID_TRANSACTION_TERMINATION, failedBy);
-        if (failedBy == null) {
-            refusal = refused;
-        }
-        return refused;
+        refusal = new SQLException(reason, SqlState.INVALID_TRANSACTION_TERMINATION, failedBy);
+        return refusal;
     }
 
     /** To be called after a statement was run without an error. */

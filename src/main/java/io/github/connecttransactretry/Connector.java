@@ -92,7 +92,10 @@ final class Connector {
             return Refusals.foreignDriver(connection);
         });
         if (recognised.physical().transactionState() != TransactionState.IDLE) {
-            Evictor.closeQuietly(connection);
+            // Without a wrapper around it, which knows what close() is to mean here, closing would end that transaction.
+            if (connection != recognised.physical().identity()) {
+                Evictor.closeQuietly(connection);
+            }
             throw Refusals.openTransaction(pool.openTransactionHazard());
         }
         try {
@@ -106,7 +109,7 @@ final class Connector {
     private Connection open(Deadline deadline) throws SQLException, InterruptedException {
         Duration left = deadline.remaining();
         boolean boundedBySource = pool.longestWait().filter(wait -> wait.compareTo(left) < 0).isPresent();
-        return connectOnCaller || boundedBySource ? pool.source().open() : opener.open(pool.source(), deadline);
+        return connectOnCaller || boundedBySource ? Opener.notNull(pool.source().open()) : opener.open(pool.source(), deadline);
     }
 
     private void admit(Lease lease, Journey journey) throws SQLException {

@@ -4,6 +4,8 @@ import io.github.connecttransactretry.classify.ErrorClassifier;
 import io.github.connecttransactretry.classify.Failure;
 import io.github.connecttransactretry.classify.Verdict;
 import io.github.connecttransactretry.observe.TransactionEvent;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The parts that all calls of one engine share, put together once.
@@ -13,14 +15,15 @@ import io.github.connecttransactretry.observe.TransactionEvent;
 record Engine(Settings settings, Drivers drivers, Connector connector, OutcomeInquiry inquiry, Fencing fencing,
               EngineThreads threads, ThreadLocal<Boolean> insideFunction) {
 
+    private static final Logger LOG = LoggerFactory.getLogger(Engine.class);
+
     static Engine assemble(Settings settings, Pool pool, Pool resolverPool, Drivers drivers) {
         EngineThreads threads = new EngineThreads();
         Watchdog watchdog = new Watchdog(threads);
-        Opener opener = new Opener(threads);
         SessionCatalogue sessions = new SessionCatalogue(settings.schema(), settings.resolves());
-        Connector connector = new Connector(pool, drivers, opener, new Evictor(pool, settings.time()), watchdog, sessions,
+        Connector connector = new Connector(pool, drivers, new Opener(threads, pool.longestWait().isPresent()), new Evictor(pool, settings.time()), watchdog, sessions,
                 new Door(settings.mostInPool()), settings.connectOnCaller());
-        ResolverRoad road = ResolverRoad.of(pool, resolverPool, drivers, opener, watchdog);
+        ResolverRoad road = ResolverRoad.of(pool, resolverPool, drivers, new Opener(threads, false), watchdog, settings.time());
         return new Engine(settings, drivers, connector, new OutcomeInquiry(settings, drivers, road, sessions),
                 new Fencing(settings, road, threads), threads, new ThreadLocal<>());
     }
@@ -46,8 +49,8 @@ record Engine(Settings settings, Drivers drivers, Connector connector, OutcomeIn
     static Verdict classify(ErrorClassifier classifier, Failure failure) {
         try {
             return classifier.classify(failure).orElse(Verdict.PERMANENT);
-        } catch (RuntimeException thrown) {
-            failure.thrown().addSuppressed(thrown);
+        } catch (Throwable thrown) {
+            LOG.warn("an ErrorClassifier threw; the failure counts as permanent", thrown);
             return Verdict.PERMANENT;
         }
     }

@@ -7,9 +7,13 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Keeps broken and stale connections out of the pool that they came from. Thread-safe. */
 final class Evictor {
+
+    private static final Logger LOG = LoggerFactory.getLogger(Evictor.class);
 
     private final Pool pool;
     private final TimeSource time;
@@ -23,10 +27,18 @@ final class Evictor {
     /** Closes the connection for good; with {@code staleServer} the pool's idle ones too, once until the primary is met again. */
     void evict(Connection connection, PhysicalConnection physical, boolean staleServer) {
         physical.abort();
-        pool.evict(connection);
+        quietly(() -> pool.evict(connection));
         closeQuietly(connection);
         if (staleServer && staleIncident.compareAndSet(false, true)) {
-            pool.softEvict();
+            quietly(pool::softEvict);
+        }
+    }
+
+    private static void quietly(Runnable onPool) {
+        try {
+            onPool.run();
+        } catch (RuntimeException broken) {
+            LOG.warn("a PoolSupport threw; the connection is closed all the same", broken);
         }
     }
 

@@ -1,7 +1,9 @@
 package io.github.connecttransactretry;
 
 import io.github.connecttransactretry.classify.Phase;
+import io.github.connecttransactretry.classify.SqlState;
 import io.github.connecttransactretry.classify.Verdict;
+import io.github.connecttransactretry.observe.AttemptFailure;
 
 /**
  * Why an attempt came to nothing.
@@ -14,4 +16,10 @@ import io.github.connecttransactretry.classify.Verdict;
  * @param lostBody    whether the connection was lost in or after the function, before COMMIT
  */
 record Failed(Phase phase, Throwable thrown, String sqlState, Verdict verdict, boolean byFunction, boolean lostBody) {
+
+    /** What the server or driver said. The text of a function's own exception is the user's, who gets it: its class must do. */
+    String message() {
+        boolean own = byFunction && SqlState.carrier(thrown).isEmpty();
+        return own ? thrown.getClass().getName() : AttemptFailure.firstLine(thrown);
+    }
 }

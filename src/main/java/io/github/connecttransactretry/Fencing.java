@@ -8,6 +8,8 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.util.Iterator;
 import java.util.List;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 
 /**
  * Ends the backends that a call lost with a transaction open, before its next attempt would wait for their row locks.
@@ -24,6 +26,8 @@ final class Fencing {
     private final BackendFence fence;
     private final ResolverRoad road;
     private final EngineThreads threads;
+    /** One at a time, so that of the road's places one is always left to the questions. */
+    private final Semaphore turn = new Semaphore(1, true);
 
     Fencing(Settings settings, ResolverRoad road, EngineThreads threads) {
         this.settings = settings;
@@ -49,20 +53,32 @@ final class Fencing {
             done.run();
             return;
         }
-        threads.workers().execute(() -> {
-            try {
-                fence(journey.options().label(), journey.abandoned(), Deadline.after(settings.time(), LONGEST));
-            } finally {
-                done.run();
-            }
-        });
+        try {
+            threads.workers().execute(() -> {
+                try {
+                    fence(journey.options().label(), journey.abandoned(), Deadline.after(settings.time(), LONGEST));
+                } finally {
+                    done.run();
+                }
+            });
+        } catch (RuntimeException | Error noThread) {
+            // The call's own end, which may be a committed value, matters more; the server's keepalive ends the backend then.
+            done.run();
+        }
     }
 
     private void fence(String label, List<Backend> abandoned, Deadline deadline) {
-        try (ResolverRoad.Stop stop = road.open(deadline)) {
-            for (Iterator<Backend> backends = abandoned.iterator(); backends.hasNext();) {
-                fence(label, backends.next(), stop, deadline);
-                backends.remove();
+        try {
+            if (!turn.tryAcquire(deadline.remaining().toNanos(), TimeUnit.NANOSECONDS)) {
+                return;
+            }
+            try (ResolverRoad.Stop stop = road.open(deadline, 1)) {
+                for (Iterator<Backend> backends = abandoned.iterator(); backends.hasNext();) {
+                    fence(label, backends.next(), stop, deadline);
+                    backends.remove();
+                }
+            } finally {
+                turn.release();
             }
         } catch (SQLException | RuntimeException unreachable) {
             // The server is away, or hangs: the backends stay on the list for the next time.

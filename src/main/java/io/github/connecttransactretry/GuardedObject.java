@@ -4,6 +4,7 @@ import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
+import java.sql.Array;
 import java.sql.CallableStatement;
 import java.sql.Connection;
 import java.sql.DatabaseMetaData;
@@ -14,8 +15,8 @@ import java.sql.Statement;
 import java.util.Set;
 
 /**
- * A JDBC object as the function sees it: the connection, or a statement, result set or metadata that came from it and leads
- * back to it. A dynamic proxy, since JDBC's interfaces have some six hundred methods of which these few matter.
+ * A JDBC object as the function sees it: the connection, or a statement, result set, array or metadata that came from it and
+ * leads back to it. A dynamic proxy, since JDBC's interfaces have some six hundred methods of which these few matter.
  */
 final class GuardedObject implements InvocationHandler {
 
@@ -85,19 +86,31 @@ final class GuardedObject implements InvocationHandler {
         if (args != null && args[0] instanceof String && takesSql(name)) {
             guard.check((String) args[0]);
         }
-        Object result;
+        Object result = invokeTarget(method, args);
+        if (runs(name) && !isEmptyBatch(result)) {
+            guard.ran();
+        }
+        // What is unwrapped is wanted as what it is (PGConnection for COPY, say), which no proxy of ours can be.
+        return name.equals("unwrap") ? result : guardedResult(proxy, result);
+    }
+
+    private Object invokeTarget(Method method, Object[] args) throws Throwable {
+        boolean closing = method.getName().equals("close");
+        if (!closing) {
+            guard.enter();
+        }
         try {
-            result = method.invoke(target, args);
+            return method.invoke(target, args);
         } catch (InvocationTargetException thrown) {
             if (thrown.getCause() instanceof SQLException) {
                 guard.failed((SQLException) thrown.getCause());
             }
             throw thrown.getCause();
+        } finally {
+            if (!closing) {
+                guard.leave();
+            }
         }
-        if (runs(name)) {
-            guard.ran();
-        }
-        return guardedResult(proxy, result);
     }
 
     private void refuseEnding(String name, Object[] args) throws SQLException {
@@ -119,6 +132,12 @@ final class GuardedObject implements InvocationHandler {
         return statement || savepoint;
     }
 
+    /** A batch without entries is not sent, and begins no transaction. */
+    private static boolean isEmptyBatch(Object result) {
+        return result instanceof int[] && ((int[]) result).length == 0
+                || result instanceof long[] && ((long[]) result).length == 0;
+    }
+
     private Object guardedResult(Object proxy, Object result) {
         if (result instanceof ResultSet) {
             return guard(guard, ResultSet.class, result, target instanceof Statement ? proxy : null);
@@ -127,6 +146,9 @@ final class GuardedObject implements InvocationHandler {
             Class<? extends Statement> type = result instanceof CallableStatement ? CallableStatement.class
                     : result instanceof PreparedStatement ? PreparedStatement.class : Statement.class;
             return guard(guard, type, result, null);
+        }
+        if (result instanceof Array) {
+            return guard(guard, Array.class, result, null);
         }
         if (result instanceof DatabaseMetaData) {
             return guard(guard, DatabaseMetaData.class, result, null);

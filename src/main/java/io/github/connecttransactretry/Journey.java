@@ -130,7 +130,7 @@ final class Journey {
     private AttemptFailure record(Failed failed) {
         Duration took = Duration.ofNanos(settings.time().nanoTime() - attemptStartedNanos);
         AttemptFailure failure = new AttemptFailure(attempt, failed.phase(), failed.sqlState(), failed.verdict(),
-                AttemptFailure.firstLine(failed.thrown()), took, Duration.ZERO);
+                failed.message(), took, Duration.ZERO);
         failures.add(failure);
         tell(new TransactionEvent.AttemptFailed(options.label(), failure));
         return failure;
@@ -143,7 +143,7 @@ final class Journey {
             return (X) failed.thrown();
         }
         if (failed.thrown() instanceof TransactionRefusedException) {
-            throw (TransactionRefusedException) failed.thrown();
+            throw new TransactionRefusedException(failed.thrown().getMessage(), failed.thrown().getCause(), failures);
         }
         String what = failed.phase() == Phase.BODY
                 ? "a statement of the function failed, and the function went on as if it had not"

@@ -66,10 +66,14 @@ final class Lease {
         this.session = learnt;
     }
 
-    /** Bounds all that is done on the connection from here on: by the network timeout, and by the watchdog where that does not bind. */
+    /**
+     * Bounds all that is done on the connection from here on: by the network timeout, and by the watchdog where that does not
+     * bind. A shorter timeout of the connection's own stays: with it a lost connection shows long before the deadline.
+     */
     void arm(Deadline deadline) throws SQLException {
         disarm();
-        connection.setNetworkTimeout(Runnable::run, deadline.toNetworkTimeoutMillis());
+        int left = deadline.toNetworkTimeoutMillis();
+        connection.setNetworkTimeout(Runnable::run, networkTimeout == 0 ? left : Math.min(networkTimeout, left));
         watch = watchdog.watch(physical, deadline);
     }
 

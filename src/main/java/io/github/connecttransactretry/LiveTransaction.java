@@ -17,6 +17,8 @@ final class LiveTransaction implements Transaction {
 
     private static final Logger LOG = LoggerFactory.getLogger(LiveTransaction.class);
 
+    private static final String NO_ACTION = "action is null: give what is to be done then";
+
     private final Connection connection;
     private final int attempt;
     private final Deadline deadline;
@@ -63,17 +65,17 @@ final class LiveTransaction implements Transaction {
 
     @Override
     public void afterCommit(Runnable action) {
-        afterCommit.add(Objects.requireNonNull(action, "action"));
+        afterCommit.add(Objects.requireNonNull(action, NO_ACTION));
     }
 
     @Override
     public void afterRollback(Runnable action) {
-        afterRollback.add(Objects.requireNonNull(action, "action"));
+        afterRollback.add(Objects.requireNonNull(action, NO_ACTION));
     }
 
     @Override
     public void onUnknown(Consumer<CommitEvidence> action) {
-        onUnknown.add(Objects.requireNonNull(action, "action"));
+        onUnknown.add(Objects.requireNonNull(action, NO_ACTION));
     }
 
     void committed() {

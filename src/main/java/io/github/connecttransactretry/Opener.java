@@ -23,10 +23,17 @@ final class Opener {
     private static final int MOST_STUCK = 64;
 
     private final EngineThreads threads;
+    private final boolean sourceEndsItself;
     private final AtomicInteger stuck = new AtomicInteger();
 
-    Opener(EngineThreads threads) {
+    /**
+     * For one source.
+     *
+     * @param sourceEndsItself whether the source, as a pool does, gives up by itself: then none of its threads is ever lost
+     */
+    Opener(EngineThreads threads, boolean sourceEndsItself) {
         this.threads = threads;
+        this.sourceEndsItself = sourceEndsItself;
     }
 
     /**
@@ -35,7 +42,7 @@ final class Opener {
      * @throws SQLTimeoutException without SQLSTATE, if none came in time
      */
     Connection open(ConnectionSource source, Deadline deadline) throws SQLException, InterruptedException {
-        if (stuck.get() >= MOST_STUCK) {
+        if (!sourceEndsItself && stuck.get() >= MOST_STUCK) {
             throw new SQLException(MOST_STUCK + " attempts to connect hang in the driver: the server accepts connections and"
                     + " then is silent. Set the driver's loginTimeout and socketTimeout, so that it gives up", "08001");
         }
@@ -71,10 +78,7 @@ final class Opener {
         });
         Connection connection = null;
         try {
-            connection = source.open();
-            if (connection == null) {
-                throw new SQLException("the DataSource or ConnectionSource returned null instead of a connection");
-            }
+            connection = notNull(source.open());
             if (!coming.complete(connection)) {
                 Evictor.closeQuietly(connection);
             }
@@ -85,6 +89,14 @@ final class Opener {
                 stuck.decrementAndGet();
             }
         }
+    }
+
+    static Connection notNull(Connection connection) throws SQLException {
+        if (connection == null) {
+            throw new SQLException("the DataSource or ConnectionSource returned null instead of a connection: let it throw an"
+                    + " SQLException when it has none");
+        }
+        return connection;
     }
 
     private static SQLException rethrow(Throwable thrown) {

@@ -14,6 +14,7 @@ import io.github.connecttransactretry.outcome.CommitOutcome.Unknown;
 import io.github.connecttransactretry.outcome.CommitOutcomeResolver;
 import io.github.connecttransactretry.pacing.Backoff;
 import java.sql.SQLException;
+import java.sql.SQLWarning;
 import java.time.Duration;
 
 /**
@@ -54,15 +55,27 @@ final class OutcomeInquiry {
         if (outcome instanceof CommitOutcome.NotCommitted) {
             journey.answeredOn(((CommitOutcome.NotCommitted) outcome).timeline());
             String sqlState = SqlState.of(doubt.cause()).orElse(null);
-            Verdict verdict = SqlState.PROTOCOL_VIOLATION.equals(sqlState) ? Verdict.POOLER_TROUBLE : Verdict.OUTAGE;
-            return new AttemptResult.NotCommitted<>(
-                    new Failed(Phase.COMMIT, doubt.cause(), sqlState, verdict, false, false), doubt.transaction());
+            return new AttemptResult.NotCommitted<>(new Failed(Phase.COMMIT, doubt.cause(), sqlState,
+                    verdict(journey, doubt.cause(), sqlState), false, false), doubt.transaction());
         }
         journey.abandon(doubt.abandoned());
         doubt.transaction().unknown(doubt.evidence());
         throw new CommitOutcomeUnknownException(journey.describe("it is not known whether the transaction was committed ("
                 + outcome.reason() + "; evidence: " + doubt.evidence() + ")"), doubt.cause(), journey.failures(),
                 doubt.evidence());
+    }
+
+    /** How the connection ended says nothing of the work: go again; only an error of the server's own is judged. */
+    private Verdict verdict(Journey journey, Throwable cause, String sqlState) {
+        SQLException carrier = SqlState.carrier(cause).orElse(null);
+        if (SqlState.PROTOCOL_VIOLATION.equals(sqlState)) {
+            return Verdict.POOLER_TROUBLE;
+        }
+        if (SqlState.isConnectionLoss(sqlState) || !drivers.isServerReply(carrier) || carrier instanceof SQLWarning) {
+            return Verdict.OUTAGE;
+        }
+        return Engine.classify(settings.classifier(), new Failure(Phase.COMMIT, cause, sqlState, drivers.routine(carrier), true,
+                true, journey.options().isolation() == Isolation.SERIALIZABLE));
     }
 
     private CommitOutcome find(Journey journey, CommitEvidence evidence) {
@@ -104,9 +117,14 @@ final class OutcomeInquiry {
                 return;
             }
             for (CommitOutcomeResolver resolver : settings.resolvers()) {
-                outcome = ask(resolver);
+                try {
+                    String name = resolver.name();
+                    outcome = ask(resolver);
+                    answeredBy = outcome instanceof Unknown ? "" : name;
+                } catch (Throwable broken) {
+                    outcome = new Unknown("a resolver failed: " + AttemptFailure.firstLine(broken));
+                }
                 if (!(outcome instanceof Unknown)) {
-                    answeredBy = resolver.name();
                     return;
                 }
             }
@@ -116,7 +134,7 @@ final class OutcomeInquiry {
             Throwable last = null;
             for (int round = 1; !deadline.hasPassed(); round++) {
                 try {
-                    return once(resolver);
+                    return once(resolver, round);
                 } catch (InterruptedException e) {
                     interrupted = true;
                 } catch (Throwable thrown) {
@@ -134,10 +152,12 @@ final class OutcomeInquiry {
                     + (last == null ? "" : "; last: " + AttemptFailure.firstLine(last)));
         }
 
-        private CommitOutcome once(CommitOutcomeResolver resolver) throws SQLException, InterruptedException {
-            try (ResolverRoad.Stop stop = road.open(deadline)) {
+        private CommitOutcome once(CommitOutcomeResolver resolver, int round) throws SQLException, InterruptedException {
+            try (ResolverRoad.Stop stop = road.open(deadline, round)) {
                 try {
-                    return resolver.resolve(new RoadsideQuestion(label, evidence, deadline, stop, settings, drivers, sessions, fence));
+                    CommitOutcome answer = resolver.resolve(
+                            new RoadsideQuestion(label, evidence, deadline, stop, settings, drivers, sessions, fence));
+                    return answer == null ? new Unknown(resolver.name() + " answered null") : answer;
                 } catch (Throwable failed) {
                     stop.throwAway();
                     throw failed;

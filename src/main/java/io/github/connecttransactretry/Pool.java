@@ -35,11 +35,6 @@ final class Pool {
         return source;
     }
 
-    /** Whether this is a {@code DataSource} of which nothing is known: it may be a pool, or open a connection each time. */
-    boolean isOpaque() {
-        return dataSource != null && support == null;
-    }
-
     void evict(Connection connection) {
         if (support != null) {
             support.evict(dataSource, connection);

@@ -30,9 +30,15 @@ final class Refusals {
                 + hazard.map(cause -> ". " + cause).orElse(""));
     }
 
-    static TransactionRefusedException endedBySql() {
-        return of("the function ended the transaction by SQL, so that a later statement would have run outside it:"
-                + " return to commit, throw or call rollbackOnly() to roll back");
+    static TransactionRefusedException endedBySql(Throwable thrownByFunction) {
+        return new TransactionRefusedException("the function ended the transaction by SQL, so that what it did before may be"
+                + " committed and what it did after ran outside: return to commit, throw or call rollbackOnly() to roll back",
+                thrownByFunction, List.of());
+    }
+
+    static TransactionRefusedException stillRunning() {
+        return of("the function returned while another thread was still using its connection, whose statement may yet fail and"
+                + " make the COMMIT a rollback: wait for that thread before returning");
     }
 
     static TransactionRefusedException readOnlyIgnored() {

@@ -3,9 +3,11 @@ package io.github.connecttransactretry;
 import io.github.connecttransactretry.ground.ConnectionSource;
 import io.github.connecttransactretry.ground.Deadline;
 import io.github.connecttransactretry.ground.PhysicalConnection;
+import io.github.connecttransactretry.ground.TimeSource;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.SQLTimeoutException;
+import java.time.Duration;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 
@@ -18,13 +20,21 @@ final class ResolverRoad {
     /** Beside a pool no more than two connections at once are added to what the server was sized for. */
     private static final int MOST_BESIDE_POOL = 2;
 
+    /** A server that accepts and then is silent must not eat the time in which a sound one could be asked. */
+    private static final Duration PATIENCE = Duration.ofSeconds(2);
+    /** How long a question may keep its place while others wait for one. */
+    private static final Duration TURN = Duration.ofMillis(500);
+
     private final ConnectionSource source;
     private final Semaphore places;
     private final Drivers drivers;
     private final Opener opener;
     private final Watchdog watchdog;
+    private final TimeSource time;
 
-    private ResolverRoad(ConnectionSource source, int places, Drivers drivers, Opener opener, Watchdog watchdog) {
+    private ResolverRoad(ConnectionSource source, int places, Drivers drivers, Opener opener, Watchdog watchdog,
+                         TimeSource time) {
+        this.time = time;
         this.source = source;
         this.places = new Semaphore(places, true);
         this.drivers = drivers;
@@ -32,24 +42,26 @@ final class ResolverRoad {
         this.watchdog = watchdog;
     }
 
-    static ResolverRoad of(Pool pool, Pool resolverPool, Drivers drivers, Opener opener, Watchdog watchdog) {
+    static ResolverRoad of(Pool pool, Pool resolverPool, Drivers drivers, Opener opener, Watchdog watchdog, TimeSource time) {
         if (resolverPool != null) {
-            return new ResolverRoad(resolverPool.source(), Integer.MAX_VALUE, drivers, opener, watchdog);
+            return new ResolverRoad(resolverPool.source(), Integer.MAX_VALUE, drivers, opener, watchdog, time);
         }
-        return new ResolverRoad(pool.beside().orElse(pool.source()), MOST_BESIDE_POOL, drivers, opener, watchdog);
+        return new ResolverRoad(pool.beside().orElse(pool.source()), MOST_BESIDE_POOL, drivers, opener, watchdog, time);
     }
 
     /**
      * A connection of its own, in autocommit, bounded by the deadline.
      *
+     * @param round 1 for the first asking, more for each further one: a connect gets more time then
      * @throws SQLTimeoutException if none came in time
      */
-    Stop open(Deadline deadline) throws SQLException, InterruptedException {
+    Stop open(Deadline deadline, int round) throws SQLException, InterruptedException {
         if (!places.tryAcquire(deadline.remaining().toNanos(), TimeUnit.NANOSECONDS)) {
             throw new SQLTimeoutException("the other questions of the engine left no time for this one");
         }
         try {
-            return new Stop(opener.open(source, deadline), deadline);
+            Deadline patience = deadline.share(0.5).within(PATIENCE.multipliedBy(round));
+            return new Stop(opener.open(source, patience), deadline);
         } catch (SQLException | InterruptedException | RuntimeException | Error failed) {
             places.release();
             throw failed;
@@ -62,6 +74,7 @@ final class ResolverRoad {
         private final Connection connection;
         private final PhysicalConnection physical;
         private final Watchdog.Watch watch;
+        private final long openedNanos = time.nanoTime();
 
         private Stop(Connection connection, Deadline deadline) throws SQLException {
             this.connection = connection;
@@ -69,11 +82,12 @@ final class ResolverRoad {
                 Evictor.closeQuietly(connection);
                 return Refusals.foreignDriver(connection);
             }).physical();
+            this.watch = watchdog.watch(physical, deadline);
             try {
-                this.watch = watchdog.watch(physical, deadline);
                 connection.setNetworkTimeout(Runnable::run, deadline.toNetworkTimeoutMillis());
                 connection.setAutoCommit(true);
             } catch (SQLException | RuntimeException broken) {
+                watch.end();
                 throwAway();
                 Evictor.closeQuietly(connection);
                 throw broken;
@@ -93,9 +107,17 @@ final class ResolverRoad {
             physical.abort();
         }
 
+        /** Whether others wait and this one has had its turn: it may come back, behind them. */
+        boolean shouldYield() {
+            return places.hasQueuedThreads() && time.nanoTime() - openedNanos > TURN.toNanos();
+        }
+
         @Override
         public void close() {
-            watch.end();
+            if (watch.end()) {
+                // The abort may come after the close, when the connection is somebody else's already: it has to come first.
+                physical.abort();
+            }
             Evictor.closeQuietly(connection);
             places.release();
         }

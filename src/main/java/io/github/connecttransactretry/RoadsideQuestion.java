@@ -96,6 +96,9 @@ final class RoadsideQuestion implements OutcomeQuestion {
         if (pause.compareTo(deadline.remaining()) >= 0) {
             throw new SQLTimeoutException("the call's deadline came while its transaction was still in progress");
         }
+        if (stop.shouldYield()) {
+            throw new SQLTimeoutException("the transaction is still in progress, and other questions wait");
+        }
         settings.time().sleep(pause);
     }
 }

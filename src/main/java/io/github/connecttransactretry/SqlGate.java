@@ -2,6 +2,7 @@ package io.github.connecttransactretry;
 
 import io.github.connecttransactretry.ground.DriverSupport;
 import java.util.Locale;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -14,24 +15,30 @@ final class SqlGate {
     /** Nearly all SQL has none of these words and is not looked at any closer. */
     private static final Pattern SUSPECT =
             Pattern.compile("\\b(commit|end|rollback|abort|prepare|begin|start)\\b", Pattern.CASE_INSENSITIVE);
-    private static final Pattern WIDENS = Pattern.compile("\\bread\\s+write\\b|transaction_read_only", Pattern.CASE_INSENSITIVE);
-    private static final Pattern ROLLBACK_TO =
-            Pattern.compile("rollback\\s+((work|transaction)\\s+)?to\\b.*", Pattern.CASE_INSENSITIVE | Pattern.DOTALL);
+    /** Of use only there: by any other statement, once it runs, it is too late to widen (25001). */
+    private static final Pattern WIDENS =
+            Pattern.compile("\\bread\\b.*\\bwrite\\b|transaction_read_only", Pattern.CASE_INSENSITIVE | Pattern.DOTALL);
+    private static final Set<String> WIDENING = Set.of("SET", "RESET");
     private static final Pattern FIRST_WORD = Pattern.compile("[a-z]+", Pattern.CASE_INSENSITIVE);
 
     private SqlGate() {
     }
 
-    /** Why the text must not be sent, or null if it may. */
-    static String refusal(String sql, DriverSupport driver, boolean readOnly) {
-        if (readOnly && WIDENS.matcher(sql).find()) {
-            return "a read-only call may not be made writable by SQL: ask for a call that may write";
-        }
-        if (!SUSPECT.matcher(sql).find()) {
+    /**
+     * Why the text must not be sent, or null if it may.
+     *
+     * @param standardConforming whether a backslash in a literal is a plain character to the server
+     */
+    static String refusal(String sql, DriverSupport driver, boolean standardConforming, boolean readOnly) {
+        boolean mayWiden = readOnly && WIDENS.matcher(sql).find();
+        if (!mayWiden && !SUSPECT.matcher(sql).find()) {
             return null;
         }
-        for (String part : driver.split(sql)) {
+        for (String part : driver.split(sql, standardConforming)) {
             String bare = withoutLeadingComments(part);
+            if (mayWiden && WIDENING.contains(firstWord(bare)) && WIDENS.matcher(bare).find()) {
+                return "a read-only call may not be made writable by SQL: ask for a call that may write";
+            }
             if (endsTransaction(bare)) {
                 return firstWord(bare) + " is the engine's to send: return to commit, throw or call rollbackOnly() to roll back,"
                         + " use a savepoint for a part of it";
@@ -49,12 +56,22 @@ final class SqlGate {
             case "START":
                 return true;
             case "ROLLBACK":
-                return !ROLLBACK_TO.matcher(bare).matches();
+                return !isToSavepoint(after(bare, "ROLLBACK"));
             case "PREPARE":
-                return "TRANSACTION".equals(firstWord(withoutLeadingComments(bare.substring("PREPARE".length()))));
+                return firstWord(after(bare, "PREPARE")).equals("TRANSACTION");
             default:
                 return false;
         }
+    }
+
+    private static boolean isToSavepoint(String rest) {
+        String word = firstWord(rest);
+        boolean filler = word.equals("WORK") || word.equals("TRANSACTION");
+        return (filler ? firstWord(after(rest, word)) : word).equals("TO");
+    }
+
+    private static String after(String text, String word) {
+        return withoutLeadingComments(text.substring(word.length()));
     }
 
     private static String firstWord(String text) {
@@ -69,8 +86,7 @@ final class SqlGate {
             if (Character.isWhitespace(text.charAt(at))) {
                 at++;
             } else if (text.startsWith("--", at)) {
-                int end = text.indexOf('\n', at);
-                at = end < 0 ? text.length() : end;
+                at = afterLine(text, at);
             } else if (text.startsWith("/*", at)) {
                 at = afterComment(text, at);
             } else {
@@ -78,6 +94,15 @@ final class SqlGate {
             }
         }
         return text.substring(at);
+    }
+
+    /** A line comment ends at either character of a line break (PostgreSQL's scan.l, "non_newline"). */
+    private static int afterLine(String text, int from) {
+        int at = from;
+        while (at < text.length() && text.charAt(at) != '\n' && text.charAt(at) != '\r') {
+            at++;
+        }
+        return at;
     }
 
     private static int afterComment(String text, int from) {

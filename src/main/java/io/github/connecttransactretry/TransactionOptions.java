@@ -27,9 +27,9 @@ public record TransactionOptions(Isolation isolation, Access access, boolean def
 
     /** Checks that the parts are there and fit each other. */
     public TransactionOptions {
-        Objects.requireNonNull(isolation, "isolation");
-        Objects.requireNonNull(access, "access");
-        Objects.requireNonNull(label, "label");
+        Objects.requireNonNull(isolation, "isolation is null: give Isolation.SESSION for the session's own");
+        Objects.requireNonNull(access, "access is null: give READ_WRITE or READ_ONLY");
+        Objects.requireNonNull(label, "label is null: give the empty text for none");
         if ((timeout == null) == (deadline == null)) {
             throw new IllegalArgumentException("give either a timeout or a deadline: there is always one, and only one");
         }
@@ -88,13 +88,15 @@ public record TransactionOptions(Isolation isolation, Access access, boolean def
      * @throws IllegalArgumentException if it is not positive
      */
     public TransactionOptions withTimeout(Duration limit) {
-        return new TransactionOptions(isolation, access, deferrable, Objects.requireNonNull(limit, "timeout"), null, label,
+        Objects.requireNonNull(limit, "timeout is null: give a Duration");
+        return new TransactionOptions(isolation, access, deferrable, limit, null, label,
                 evidenceAtBegin);
     }
 
     /** These options with the moment that a caller further up has set; replaces the timeout. */
     public TransactionOptions withDeadline(Instant moment) {
-        return new TransactionOptions(isolation, access, deferrable, null, Objects.requireNonNull(moment, "deadline"), label,
+        Objects.requireNonNull(moment, "deadline is null: give an Instant");
+        return new TransactionOptions(isolation, access, deferrable, null, moment, label,
                 evidenceAtBegin);
     }
 

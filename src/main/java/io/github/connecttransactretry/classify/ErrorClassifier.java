@@ -24,7 +24,7 @@ public interface ErrorClassifier {
      * @param next not null
      */
     default ErrorClassifier orElse(ErrorClassifier next) {
-        Objects.requireNonNull(next, "next");
+        Objects.requireNonNull(next, "next is null: give the classifier that is asked where this one passes on");
         return failure -> {
             Optional<Verdict> verdict = classify(failure);
             return verdict.isPresent() ? verdict : next.classify(failure);

@@ -51,7 +51,7 @@ public final class PostgresClassifier implements ErrorClassifier {
     public PostgresClassifier alsoRetrying(String... sqlStates) {
         Set<String> all = new TreeSet<>(optedIn);
         for (String sqlState : sqlStates) {
-            if (!OPT_IN.contains(Objects.requireNonNull(sqlState, "sqlState"))) {
+            if (!OPT_IN.contains(Objects.requireNonNull(sqlState, "sqlState is null: give the code as text, such as \"55P03\""))) {
                 throw new IllegalArgumentException("SQLSTATE " + sqlState + " is none of " + new TreeSet<>(OPT_IN)
                         + ": to retry it, give the builder an ErrorClassifier of your own");
             }

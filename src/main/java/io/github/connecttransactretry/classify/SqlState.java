@@ -18,6 +18,8 @@ public final class SqlState {
     public static final String SERIALIZATION_FAILURE = "40001";
     /** deadlock_detected. */
     public static final String DEADLOCK_DETECTED = "40P01";
+    /** invalid_transaction_state: a connection was used after its attempt. */
+    public static final String INVALID_TRANSACTION_STATE = "25000";
     /** invalid_transaction_termination: what the guard says when the function tries to end the transaction. */
     public static final String INVALID_TRANSACTION_TERMINATION = "2D000";
     /** in_failed_sql_transaction: an earlier statement failed, and this one only says so. */

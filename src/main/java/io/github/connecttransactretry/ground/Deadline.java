@@ -24,7 +24,7 @@ public final class Deadline {
      */
     public static Deadline after(TimeSource time, Duration duration) {
         Objects.requireNonNull(time, "time");
-        Duration ahead = duration.compareTo(FOREVER) > 0 ? FOREVER : duration;
+        Duration ahead = duration.isNegative() ? Duration.ZERO : duration.compareTo(FOREVER) > 0 ? FOREVER : duration;
         return new Deadline(time, time.nanoTime() + ahead.toNanos());
     }
 

@@ -36,7 +36,9 @@ public interface DriverSupport {
     /**
      * The statements of a JDBC text, split where the driver splits it, in order; comments may be left in.
      *
-     * @param sql as given to JDBC, not null
+     * @param sql                as given to JDBC, not null
+     * @param standardConforming the session's {@code standard_conforming_strings}: whether a backslash in a literal is a
+     *                           plain character
      */
-    List<String> split(String sql);
+    List<String> split(String sql, boolean standardConforming);
 }

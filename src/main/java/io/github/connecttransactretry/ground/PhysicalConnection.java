@@ -1,7 +1,6 @@
 package io.github.connecttransactretry.ground;
 
 import java.sql.Connection;
-import java.sql.SQLException;
 
 /**
  * What a driver can tell of one physical connection without a round trip, and the one thing that it can do to it from
@@ -34,13 +33,4 @@ public interface PhysicalConnection {
 
     /** Closes the socket at once, whatever another thread is doing on it; that thread gets an exception. Never throws. */
     void abort();
-
-    /**
-     * The network timeout in milliseconds, 0 for none.
-     *
-     * @throws SQLException if the connection is closed
-     */
-    default int networkTimeoutMillis() throws SQLException {
-        return identity().getNetworkTimeout();
-    }
 }

@@ -1,6 +1,7 @@
 package io.github.connecttransactretry.hikari;
 
 import com.zaxxer.hikari.HikariDataSource;
+import com.zaxxer.hikari.util.Credentials;
 import com.zaxxer.hikari.util.DriverDataSource;
 import io.github.connecttransactretry.ground.ConnectionSource;
 import io.github.connecttransactretry.ground.PoolSupport;
@@ -34,21 +35,29 @@ public final class HikariPoolSupport implements PoolSupport {
 
     /**
      * {@inheritDoc} With a JDBC URL this is Hikari's own {@link DriverDataSource}, which exists once the pool has started;
-     * with {@code setDataSource} it is that object. A pool made from {@code dataSourceClassName} has no public way.
+     * with {@code setDataSource} it is that object. A pool made from {@code dataSourceClassName} has no public way. Who logs in
+     * is asked each time, as Hikari does: passwords rotate.
      */
     @Override
     public Optional<ConnectionSource> besidePool(DataSource pool) {
         HikariDataSource hikari = hikari(pool).orElseThrow();
         DataSource given = hikari.getDataSource();
         if (given != null) {
-            String user = hikari.getUsername();
-            return Optional.of(user == null
-                    ? given::getConnection
-                    : () -> given.getConnection(hikari.getUsername(), hikari.getPassword()));
+            return Optional.of(() -> open(given, credentials(hikari)));
         }
-        return hikari.getJdbcUrl() == null
+        return hikari.getJdbcUrl() == null || hikari.getDataSourceClassName() != null
                 ? Optional.empty()
-                : Optional.of(() -> hikari.unwrap(DriverDataSource.class).getConnection());
+                : Optional.of(() -> open(hikari.unwrap(DriverDataSource.class), credentials(hikari)));
+    }
+
+    private static Credentials credentials(HikariDataSource hikari) {
+        return hikari.getCredentialsProvider() != null
+                ? hikari.getCredentialsProvider().getCredentials()
+                : hikari.getCredentials();
+    }
+
+    private static Connection open(DataSource source, Credentials who) throws SQLException {
+        return who.getUsername() == null ? source.getConnection() : source.getConnection(who.getUsername(), who.getPassword());
     }
 
     @Override

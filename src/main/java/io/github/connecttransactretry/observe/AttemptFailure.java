@@ -1,8 +1,12 @@
 package io.github.connecttransactretry.observe;
 
 import io.github.connecttransactretry.classify.Phase;
+import io.github.connecttransactretry.classify.SqlState;
 import io.github.connecttransactretry.classify.Verdict;
+import java.sql.BatchUpdateException;
+import java.sql.SQLException;
 import java.time.Duration;
+import java.util.regex.Pattern;
 
 /**
  * One failed attempt of a call. Immutable.
@@ -20,11 +24,26 @@ public record AttemptFailure(int attempt, Phase phase, String sqlState, Verdict 
 
     private static final int LONGEST_MESSAGE = 200;
 
-    /** The first line of what an exception says, cut to a length that a log line bears. */
+    /** A JDBC URL that nobody understands is quoted whole by DriverManager, its password included. */
+    private static final Pattern PASSWORD = Pattern.compile("(password=)[^&;\\s]*|(://)[^/@\\s]*(?=@)", Pattern.CASE_INSENSITIVE);
+
+    /**
+     * The first line of what an exception says, cut to a length that a log line bears, without passwords. Of a chain of
+     * causes it is the one that carries the SQLSTATE: a framework around it, or a batch, would quote the user's SQL.
+     */
     public static String firstLine(Throwable thrown) {
-        String text = thrown.getMessage() == null ? thrown.getClass().getSimpleName() : thrown.getMessage();
-        String line = text.lines().findFirst().orElse("");
+        Throwable speaker = speaker(thrown);
+        String text = speaker.getMessage() == null ? speaker.getClass().getSimpleName() : speaker.getMessage();
+        String line = PASSWORD.matcher(text.lines().findFirst().orElse("")).replaceAll("$1$2***");
         return line.length() <= LONGEST_MESSAGE ? line : line.substring(0, LONGEST_MESSAGE) + "...";
+    }
+
+    private static Throwable speaker(Throwable thrown) {
+        SQLException carrier = SqlState.carrier(thrown).orElse(null);
+        if (carrier instanceof BatchUpdateException && carrier.getNextException() != null) {
+            return carrier.getNextException();
+        }
+        return carrier == null ? thrown : carrier;
     }
 
     /** In a few words: phase, SQLSTATE, message. */

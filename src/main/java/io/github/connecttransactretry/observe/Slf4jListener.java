@@ -22,6 +22,8 @@ public final class Slf4jListener implements TransactionListener {
     public void on(TransactionEvent event) {
         if (event instanceof TransactionEvent.AttemptStarted) {
             LOG.debug("{}", event);
+        } else if (event instanceof TransactionEvent.AttemptFailed) {
+            failed((TransactionEvent.AttemptFailed) event);
         } else if (event instanceof TransactionEvent.RetryScheduled) {
             retry((TransactionEvent.RetryScheduled) event);
         } else if (event instanceof TransactionEvent.OutcomeResolved) {
@@ -35,6 +37,17 @@ public final class Slf4jListener implements TransactionListener {
         } else {
             LOG.debug("{}", event);
         }
+    }
+
+    /** Without the message: of what is not retried, it may quote the user's data ("invalid input syntax for type date: ..."). */
+    private static void failed(TransactionEvent.AttemptFailed event) {
+        AttemptFailure failure = event.failure();
+        LOG.atDebug()
+                .addKeyValue("label", event.label())
+                .addKeyValue("sqlState", failure.sqlState())
+                .addKeyValue("phase", failure.phase())
+                .addKeyValue("attempt", failure.attempt())
+                .log("{} failed in {} with {}, which is {}", name(event), failure.phase(), failure.sqlState(), failure.verdict());
     }
 
     private static void retry(TransactionEvent.RetryScheduled event) {

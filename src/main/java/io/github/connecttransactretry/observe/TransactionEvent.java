@@ -6,7 +6,10 @@ import io.github.connecttransactretry.outcome.CommitEvidence;
 import io.github.connecttransactretry.outcome.CommitOutcome;
 import java.time.Duration;
 
-/** Something that happened in a call. Immutable; holds no secret and no data of the user's. */
+/**
+ * Something that happened in a call. Immutable; holds no secret, and of the user's data no more than the first line of a
+ * server's message quotes.
+ */
 public sealed interface TransactionEvent {
 
     /** The label of the call's options, the empty text if it has none. */

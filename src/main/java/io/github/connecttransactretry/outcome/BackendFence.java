@@ -1,5 +1,6 @@
 package io.github.connecttransactretry.outcome;
 
+import io.github.connecttransactretry.classify.SqlState;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -49,8 +50,6 @@ public final class BackendFence {
     private static final String SAME_PROCESS = "(a.backend_start IS NULL OR " + SessionReader.BACKEND_START + " = ?)";
     private static final String SAME_TRANSACTION = "a.backend_xid = (?::text::xid8)::xid";
 
-    private static final String INSUFFICIENT_PRIVILEGE = "42501";
-
     private final boolean terminates;
 
     /**
@@ -95,7 +94,7 @@ public final class BackendFence {
                 return row.next() ? Result.valueOf(row.getString(1)) : Result.GONE;
             }
         } catch (SQLException refused) {
-            if (INSUFFICIENT_PRIVILEGE.equals(refused.getSQLState())) {
+            if (SqlState.INSUFFICIENT_PRIVILEGE.equals(refused.getSQLState())) {
                 return Result.LIVING;
             }
             throw refused;

@@ -19,7 +19,7 @@ public final class EvidenceStatement {
 
     /** The SQL: behind a transaction pooler it reads the incarnation too, since only here the server is certain. */
     public static String sql(ServerSession session) {
-        return session.pooled() ? TRANSACTION + ", " + SessionReader.INCARNATION : TRANSACTION;
+        return (session.pooled() ? TRANSACTION + ", " + SessionReader.INCARNATION : TRANSACTION) + ", " + Seal.WARNINGS_ON;
     }
 
     /**

@@ -22,12 +22,17 @@ public record Incarnation(String systemIdentifier, String timeline, String stats
      * @param evidence read before the COMMIT, may be null
      */
     public boolean continues(Incarnation evidence) {
-        if (evidence == null || statsReset == null || evidence.statsReset == null) {
+        if (evidence == null || !evidence.isTold() || statsReset == null) {
             return false;
         }
-        boolean sameRow = evidence.life == null || !evidence.life.isEmpty() && evidence.life.equals(life);
+        boolean sameRow = evidence.life == null || evidence.life.equals(life);
         return sameRow && systemIdentifier.equals(evidence.systemIdentifier)
                 && timeline.equals(evidence.timeline) && statsReset.equals(evidence.statsReset);
+    }
+
+    /** Whether enough of it could be read for this life to be told from another one. */
+    public boolean isTold() {
+        return statsReset != null && !"".equals(life);
     }
 
     /** Whether this is on an older WAL timeline than the other: the mark of a primary that was failed over from. */

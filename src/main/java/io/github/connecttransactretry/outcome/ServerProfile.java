@@ -102,6 +102,6 @@ public record ServerProfile(int versionNumber, String version, List<String> miss
         }
         return missing.isEmpty() ? Optional.empty() : Optional.of("this server (" + version
                 + ") lacks what finding out by transaction id needs: " + String.join(", ", missing)
-                + "; build the engine with outcomeNone(), or with a CommitOutcomeResolver made for it");
+                + "; build the engine with outcomeNone()");
     }
 }

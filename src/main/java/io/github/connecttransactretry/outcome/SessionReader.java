@@ -1,5 +1,6 @@
 package io.github.connecttransactretry.outcome;
 
+import io.github.connecttransactretry.classify.SqlState;
 import io.github.connecttransactretry.ground.PhysicalConnection;
 import io.github.connecttransactretry.outcome.ServerProfile.IncarnationTable;
 import java.sql.Connection;
@@ -79,7 +80,7 @@ public final class SessionReader {
             return read(physical, true);
         } catch (SQLException refused) {
             // Before 14 a server does not report in_hot_standby, and an UNLOGGED table cannot even be named in recovery.
-            if (physical.identity().getAutoCommit() && "0A000".equals(refused.getSQLState())) {
+            if (physical.identity().getAutoCommit() && SqlState.FEATURE_NOT_SUPPORTED.equals(refused.getSQLState())) {
                 return read(physical, false);
             }
             throw refused;

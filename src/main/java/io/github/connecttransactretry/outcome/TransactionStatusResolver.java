@@ -1,5 +1,6 @@
 package io.github.connecttransactretry.outcome;
 
+import io.github.connecttransactretry.classify.SqlState;
 import io.github.connecttransactretry.outcome.CommitOutcome.Committed;
 import io.github.connecttransactretry.outcome.CommitOutcome.NotCommitted;
 import io.github.connecttransactretry.outcome.CommitOutcome.Unknown;
@@ -71,7 +72,9 @@ public class TransactionStatusResolver implements CommitOutcomeResolver {
                 // Asked after our backend was seen gone: the transaction in progress under our id is a stranger's.
                 return negative(question, reading.here(), "its backend is gone and another transaction bears its id");
             }
-            BackendFence.Result backend = question.fence();
+            // Behind a pooler the backend is known by its transaction alone, whose id is a stranger's in another life.
+            boolean unknowable = question.evidence().backend().start() == null && !reading.sameLife();
+            BackendFence.Result backend = unknowable ? BackendFence.Result.GONE : question.fence();
             CommitOutcome outcome = whileInProgress(question, backend);
             if (outcome != null) {
                 return outcome;
@@ -114,7 +117,7 @@ public class TransactionStatusResolver implements CommitOutcomeResolver {
             }
         } catch (SQLException refused) {
             // How a standby before 14 says that it is one: it cannot read an UNLOGGED table.
-            if (!"0A000".equals(refused.getSQLState())) {
+            if (!SqlState.FEATURE_NOT_SUPPORTED.equals(refused.getSQLState())) {
                 throw refused;
             }
         }
@@ -132,7 +135,7 @@ public class TransactionStatusResolver implements CommitOutcomeResolver {
             }
         } catch (SQLException refused) {
             // 22023 and nothing else says "in the future": pg_snapshot_xmax also says so of the newest running transaction.
-            if ("22023".equals(refused.getSQLState())) {
+            if (SqlState.INVALID_PARAMETER_VALUE.equals(refused.getSQLState())) {
                 return FUTURE;
             }
             throw refused;
@@ -148,8 +151,10 @@ public class TransactionStatusResolver implements CommitOutcomeResolver {
             case IN_PROGRESS:
                 return null;
             case "committed":
-                return sameLife ? sealed(question, here)
-                        : new Unknown("the server says committed, but crashed or was promoted since: the id may be a stranger's");
+                return sameLife ? sealed(question, here) : new Unknown("the server says committed, but "
+                        + (question.evidence().incarnation().isTold()
+                        ? "crashed or was promoted since: the id may be a stranger's"
+                        : "in which of its lives the COMMIT was sent could not be told: the incarnation table could not be read"));
             case "aborted":
                 return negative(question, here, "the server says aborted");
             case FUTURE:
@@ -187,6 +192,7 @@ public class TransactionStatusResolver implements CommitOutcomeResolver {
     }
 
     private static SQLException notThePrimary(String what) {
-        return new SQLException("the server that was asked " + what + ": it is not the primary", "25006");
+        return new SQLException("the server that was asked " + what + ": it is not the primary",
+                SqlState.READ_ONLY_SQL_TRANSACTION);
     }
 }

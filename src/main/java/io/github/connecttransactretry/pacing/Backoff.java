@@ -55,8 +55,8 @@ public interface Backoff {
         return (repeat, previous, random) -> {
             // Past 2^62 the product has long met any cap, and the shift itself would overflow.
             double factor = Math.pow(2, Math.min(62, Math.max(0, repeat - 1)));
-            double nanos = first.toNanos() * factor;
-            return nanos >= cap.toNanos() ? cap : Duration.ofNanos((long) nanos);
+            double nanos = nanos(first) * factor;
+            return nanos >= nanos(cap) ? cap : Duration.ofNanos((long) nanos);
         };
     }
 
@@ -80,19 +80,24 @@ public interface Backoff {
     default Backoff withDecorrelatedJitter(Duration cap) {
         requireNotNegative("cap", cap);
         return (repeat, previous, random) -> {
-            Duration least = delay(1, Duration.ZERO, random);
-            long most = Math.max(least.toNanos(), Math.min(cap.toNanos(), 3 * Math.max(least.toNanos(), previous.toNanos())));
-            long drawn = least.toNanos() + (long) ((most - least.toNanos()) * random.getAsDouble());
-            return Duration.ofNanos(Math.min(cap.toNanos(), drawn));
+            long least = nanos(delay(1, Duration.ZERO, random));
+            long most = Math.max(least, Math.min(nanos(cap), 3 * Math.max(least, nanos(previous))));
+            long drawn = least + (long) ((most - least) * random.getAsDouble());
+            return Duration.ofNanos(Math.min(nanos(cap), drawn));
         };
     }
 
     private static Duration scaled(Duration delay, double factor) {
-        return Duration.ofNanos((long) (delay.toNanos() * factor));
+        return Duration.ofNanos((long) (nanos(delay) * factor));
+    }
+
+    /** "No cap" is often said with a duration that is too long for a number of nanoseconds; 95 years will do, and can be tripled. */
+    private static long nanos(Duration duration) {
+        return Math.min(duration.getSeconds(), 3_000_000_000L) * 1_000_000_000L + duration.toNanosPart();
     }
 
     private static void requireNotNegative(String name, Duration value) {
-        if (Objects.requireNonNull(value, name).isNegative()) {
+        if (Objects.requireNonNull(value, () -> name + " is null: give a Duration").isNegative()) {
             throw new IllegalArgumentException("the " + name + " " + value + " is negative: give zero or more");
         }
     }

@@ -29,9 +29,9 @@ public record RetryPolicy(int maxAttempts, int maxBodyLosses, int maxDoubtful,
         requireAtLeast("maxAttempts", maxAttempts, 1);
         requireAtLeast("maxBodyLosses", maxBodyLosses, 0);
         requireAtLeast("maxDoubtful", maxDoubtful, 0);
-        Objects.requireNonNull(conflict, "conflict");
-        Objects.requireNonNull(outage, "outage");
-        Objects.requireNonNull(overload, "overload");
+        Objects.requireNonNull(conflict, "conflict is null: give a Backoff, Backoff.none() for no delay");
+        Objects.requireNonNull(outage, "outage is null: give a Backoff, Backoff.none() for no delay");
+        Objects.requireNonNull(overload, "overload is null: give a Backoff, Backoff.none() for no delay");
     }
 
     /**

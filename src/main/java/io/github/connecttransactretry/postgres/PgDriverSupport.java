@@ -54,9 +54,9 @@ public final class PgDriverSupport implements DriverSupport {
     }
 
     @Override
-    public List<String> split(String sql) {
+    public List<String> split(String sql, boolean standardConforming) {
         try {
-            return Parser.parseJdbcSql(sql, true, false, true, false, true).stream()
+            return Parser.parseJdbcSql(sql, standardConforming, false, true, false, true).stream()
                     .map((NativeQuery query) -> query.nativeSql)
                     .toList();
         } catch (SQLException unparsable) {
