@@ -74,7 +74,7 @@ final class GuardedObject implements InvocationHandler {
             case "hashCode":
                 return System.identityHashCode(proxy);
             default:
-                return "guarded " + target;
+                return target instanceof Array ? target.toString() : "guarded " + target;
         }
     }
 
@@ -100,6 +100,7 @@ final class GuardedObject implements InvocationHandler {
             guard.enter();
         }
         try {
+            unguardArrays(args);
             return method.invoke(target, args);
         } catch (InvocationTargetException thrown) {
             if (thrown.getCause() instanceof SQLException) {
@@ -109,6 +110,16 @@ final class GuardedObject implements InvocationHandler {
         } finally {
             if (!closing) {
                 guard.leave();
+            }
+        }
+    }
+
+    /** The driver knows its own arrays only: a guarded one that comes back as a parameter would be sent as some text. */
+    private static void unguardArrays(Object[] args) {
+        for (int i = 0; args != null && i < args.length; i++) {
+            if (args[i] instanceof Array && Proxy.isProxyClass(args[i].getClass())
+                    && Proxy.getInvocationHandler(args[i]) instanceof GuardedObject) {
+                args[i] = ((GuardedObject) Proxy.getInvocationHandler(args[i])).target;
             }
         }
     }

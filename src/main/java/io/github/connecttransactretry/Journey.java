@@ -198,8 +198,20 @@ final class Journey {
     /** A sentence on the whole call: what, which call, after how much, and the last thing that was said. */
     String describe(String what) {
         String name = options.label().isEmpty() ? "" : " in " + options.label();
-        String last = failures.isEmpty() ? "" : "; last: " + failures.get(failures.size() - 1).describe();
         return what + name + ", after " + attempt + (attempt == 1 ? " attempt" : " attempts") + " in "
-                + elapsed().toMillis() + " ms" + last;
+                + elapsed().toMillis() + " ms" + lastSaid();
+    }
+
+    /** The last attempt may only have run out of time; then the one before it that has a SQLSTATE says more. */
+    private String lastSaid() {
+        if (failures.isEmpty()) {
+            return "";
+        }
+        AttemptFailure last = failures.get(failures.size() - 1);
+        AttemptFailure telling = last;
+        for (AttemptFailure failure : failures) {
+            telling = last.sqlState() == null && failure.sqlState() != null ? failure : telling;
+        }
+        return "; last: " + last.describe() + (telling == last ? "" : "; before: " + telling.describe());
     }
 }

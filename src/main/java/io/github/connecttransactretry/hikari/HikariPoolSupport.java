@@ -14,6 +14,9 @@ import javax.sql.DataSource;
 /** What HikariCP 7 can tell and do. Stateless and thread-safe. */
 public final class HikariPoolSupport implements PoolSupport {
 
+    /** A constant, so that this class cannot be loaded without HikariCP: that is how the engine finds out that it is missing. */
+    private static final Class<HikariDataSource> POOL = HikariDataSource.class;
+
     /** For {@link java.util.ServiceLoader}. */
     public HikariPoolSupport() {
     }
@@ -84,9 +87,7 @@ public final class HikariPoolSupport implements PoolSupport {
             if (pool instanceof HikariDataSource) {
                 return Optional.of((HikariDataSource) pool);
             }
-            return pool.isWrapperFor(HikariDataSource.class)
-                    ? Optional.of(pool.unwrap(HikariDataSource.class))
-                    : Optional.empty();
+            return pool.isWrapperFor(POOL) ? Optional.of(pool.unwrap(POOL)) : Optional.empty();
         } catch (SQLException | RuntimeException noWrapper) {
             return Optional.empty();
         }

@@ -3,7 +3,6 @@ package io.github.connecttransactretry.observe;
 import io.github.connecttransactretry.classify.Phase;
 import io.github.connecttransactretry.classify.SqlState;
 import io.github.connecttransactretry.classify.Verdict;
-import java.sql.BatchUpdateException;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.regex.Pattern;
@@ -23,13 +22,16 @@ public record AttemptFailure(int attempt, Phase phase, String sqlState, Verdict 
                              Duration duration, Duration delay) {
 
     private static final int LONGEST_MESSAGE = 200;
+    /** No chain of causes is so long, but one may be a ring. */
+    private static final int DEEPEST = 50;
 
     /** A JDBC URL that nobody understands is quoted whole by DriverManager, its password included. */
     private static final Pattern PASSWORD = Pattern.compile("(password=)[^&;\\s]*|(://)[^/@\\s]*(?=@)", Pattern.CASE_INSENSITIVE);
 
     /**
      * The first line of what an exception says, cut to a length that a log line bears, without passwords. Of a chain of
-     * causes it is the one that carries the SQLSTATE: a framework around it, or a batch, would quote the user's SQL.
+     * causes the innermost one with the SQLSTATE speaks: a framework or a batch around it would quote the user's SQL, and a
+     * pool would only say that it has no connection.
      */
     public static String firstLine(Throwable thrown) {
         Throwable speaker = speaker(thrown);
@@ -39,11 +41,18 @@ public record AttemptFailure(int attempt, Phase phase, String sqlState, Verdict 
     }
 
     private static Throwable speaker(Throwable thrown) {
-        SQLException carrier = SqlState.carrier(thrown).orElse(null);
-        if (carrier instanceof BatchUpdateException && carrier.getNextException() != null) {
-            return carrier.getNextException();
+        SQLException speaker = SqlState.carrier(thrown).orElse(null);
+        if (speaker == null) {
+            return thrown;
         }
-        return carrier == null ? thrown : carrier;
+        for (int depth = 0; depth < DEEPEST && speaker.getCause() instanceof SQLException; depth++) {
+            SQLException cause = (SQLException) speaker.getCause();
+            if (!speaker.getSQLState().equals(cause.getSQLState())) {
+                return speaker;
+            }
+            speaker = cause;
+        }
+        return speaker;
     }
 
     /** In a few words: phase, SQLSTATE, message. */

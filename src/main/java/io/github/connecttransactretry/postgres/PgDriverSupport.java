@@ -19,6 +19,9 @@ import org.postgresql.util.ServerErrorMessage;
  */
 public final class PgDriverSupport implements DriverSupport {
 
+    /** A constant, so that this class cannot be loaded without pgjdbc: that is how the engine finds out that it is missing. */
+    private static final Class<BaseConnection> CONNECTION = BaseConnection.class;
+
     /** For {@link java.util.ServiceLoader}. */
     public PgDriverSupport() {
     }
@@ -26,8 +29,8 @@ public final class PgDriverSupport implements DriverSupport {
     @Override
     public Optional<PhysicalConnection> recognise(Connection connection) {
         try {
-            if (connection.isWrapperFor(BaseConnection.class)) {
-                return Optional.of(new PgPhysicalConnection(connection.unwrap(BaseConnection.class)));
+            if (connection.isWrapperFor(CONNECTION)) {
+                return Optional.of(new PgPhysicalConnection(connection.unwrap(CONNECTION)));
             }
         } catch (SQLException closedOrForeign) {
             return Optional.empty();

@@ -1,0 +1,115 @@
+package io.github.connecttransactretry.drill;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * What an {@link Audit} found. The counts are of calls. Immutable.
+ *
+ * @param acknowledged calls that returned a value
+ * @param failed calls that threw, saying that nothing was committed
+ * @param committed calls with at least one row
+ * @param doubled calls with more than one row
+ * @param lost calls that returned a value and have no row
+ * @param wrong calls that threw and have a row, that returned a value which another attempt than a committed one computed, or
+ *     that have a row and never had an answer
+ * @param unknown all calls that said that their outcome is unknown, by name
+ * @param doubledCalls at most {@value #LISTED} of the doubled, each with its attempts
+ * @param lostCalls at most {@value #LISTED} of the lost
+ * @param wrongCalls at most {@value #LISTED} of the wrong, each with what is wrong
+ */
+public record AuditReport(int acknowledged, int failed, int committed, int doubled, int lost, int wrong,
+        List<UnknownCall> unknown, List<String> doubledCalls, List<String> lostCalls, List<String> wrongCalls) {
+
+    /** How many offenders of a kind are listed; all are counted. */
+    public static final int LISTED = 20;
+
+    /** Copies the lists. */
+    public AuditReport {
+        unknown = List.copyOf(unknown);
+        doubledCalls = List.copyOf(doubledCalls);
+        lostCalls = List.copyOf(lostCalls);
+        wrongCalls = List.copyOf(wrongCalls);
+    }
+
+    /**
+     * A call whose caller was told that its outcome is unknown.
+     *
+     * @param call its name
+     * @param evidence what could still be asked
+     * @param committed what was true in the end
+     */
+    public record UnknownCall(String call, String evidence, boolean committed) {
+
+        /** One line for a reader. */
+        @Override
+        public String toString() {
+            return call + " (in truth " + (committed ? "committed" : "not committed") + "): " + evidence;
+        }
+    }
+
+    /**
+     * Whether no call was doubled, lost or wrong. Unknown ones are the caller's matter: truthful, and to be bounded.
+     *
+     * @return whether it is so
+     */
+    public boolean isExactlyOnce() {
+        return doubled == 0 && lost == 0 && wrong == 0;
+    }
+
+    /** One line with the counts, and the offenders listed. */
+    @Override
+    public String toString() {
+        return "acknowledged=" + acknowledged + " failed=" + failed + " committed=" + committed + " doubled=" + doubled
+                + doubledCalls + " lost=" + lost + lostCalls + " wrong=" + wrong + wrongCalls
+                + " unknown=" + unknown.size() + unknown;
+    }
+
+    static AuditReport compare(Map<String, int[]> effects, Map<String, Audit.Answer> answers) {
+        List<String> doubled = new ArrayList<>();
+        List<String> lost = new ArrayList<>();
+        List<String> wrong = new ArrayList<>();
+        List<UnknownCall> unknown = new ArrayList<>();
+        effects.forEach((call, attempts) -> {
+            if (attempts.length > 1) {
+                doubled.add(call + " in attempts " + Arrays.toString(attempts));
+            }
+            if (!answers.containsKey(call)) {
+                wrong.add(call + " has a row of attempt " + Arrays.toString(attempts) + " and never had an answer");
+            }
+        });
+        answers.forEach((call, answer) -> {
+            int[] attempts = effects.getOrDefault(call, new int[0]);
+            boolean there = attempts.length > 0;
+            switch (answer.told()) {
+                case UNKNOWN -> unknown.add(new UnknownCall(call, answer.text(), there));
+                case FAILED -> {
+                    if (there) {
+                        wrong.add(call + " was reported failed (" + answer.text() + ") and attempt " + Arrays.toString(attempts)
+                                + " is there");
+                    }
+                }
+                case ACKNOWLEDGED -> {
+                    if (!there) {
+                        lost.add(call + " returned the value of attempt " + answer.attempt() + " and has no row");
+                    } else if (Arrays.binarySearch(attempts, answer.attempt()) < 0) {
+                        wrong.add(call + " returned the value of attempt " + answer.attempt() + " and attempt "
+                                + Arrays.toString(attempts) + " is there");
+                    }
+                }
+            }
+        });
+        return new AuditReport(count(answers, Audit.Told.ACKNOWLEDGED), count(answers, Audit.Told.FAILED), effects.size(),
+                doubled.size(), lost.size(), wrong.size(), unknown, listed(doubled), listed(lost), listed(wrong));
+    }
+
+    private static int count(Map<String, Audit.Answer> answers, Audit.Told told) {
+        return (int) answers.values().stream().filter(answer -> answer.told() == told).count();
+    }
+
+    private static List<String> listed(List<String> offenders) {
+        return offenders.subList(0, Math.min(LISTED, offenders.size()));
+    }
+}
