@@ -1,6 +1,5 @@
 package io.github.connecttransactretry;
 
-import io.github.connecttransactretry.classify.Failure;
 import io.github.connecttransactretry.classify.Phase;
 import io.github.connecttransactretry.classify.SqlState;
 import io.github.connecttransactretry.classify.Verdict;
@@ -217,46 +216,11 @@ final class Attempt<T, X extends Exception> {
         boolean lost = lease != null && lease.isLost();
         boolean lostBody = lost && (phase == Phase.BODY || phase == Phase.EVIDENCE);
         String sqlState = SqlState.of(thrown).orElse(null);
-        Verdict verdict = verdict(thrown, sqlState, lost);
+        Verdict verdict = new Judgement(engine, journey.options(), lease).of(phase, thrown, sqlState, byFunction);
         if (lease != null) {
             end(verdict, lost, sqlState, thrown);
         }
         return new AttemptResult.NotCommitted<>(new Failed(phase, thrown, sqlState, verdict, byFunction, lostBody), transaction);
-    }
-
-    private Verdict verdict(Throwable thrown, String sqlState, boolean lost) {
-        if (thrown instanceof Error || thrown instanceof TransactionRefusedException || isForeignEngines(thrown)) {
-            return Verdict.PERMANENT;
-        }
-        // Out of time or interrupted in a step of the engine's own: there is no other attempt, and nothing is broken.
-        if (!byFunction && (thrown instanceof SQLTimeoutException || Thread.currentThread().isInterrupted())) {
-            return lost ? Verdict.OUTAGE : Verdict.SATURATION;
-        }
-        TransactionOptions options = journey.options();
-        SQLException carrier = SqlState.carrier(thrown).orElse(null);
-        boolean serializable = options.isolation() == Isolation.SERIALIZABLE || options.isolation() == Isolation.SESSION
-                && lease != null && lease.session() != null && lease.session().isolation().equals("serializable");
-        Failure failure = new Failure(phase, thrown, sqlState, engine.drivers().routine(carrier), lost,
-                options.access() == Access.READ_WRITE && !isKnownWritable(), serializable);
-        return engine.classify(failure);
-    }
-
-    /** From 14 on a server reports both, so that a 25006 all the same is the function's own doing. */
-    private boolean isKnownWritable() {
-        return lease != null && "off".equals(lease.physical().parameterStatus("in_hot_standby"))
-                && "off".equals(lease.physical().parameterStatus("default_transaction_read_only"));
-    }
-
-    /** Another engine's word is final for its own transaction: to repeat ours would repeat its. */
-    private static boolean isForeignEngines(Throwable thrown) {
-        Throwable next = thrown;
-        for (int depth = 0; next != null && depth < 50; depth++) {
-            if (next instanceof TransactionRetryException) {
-                return true;
-            }
-            next = next.getCause();
-        }
-        return false;
     }
 
     private void end(Verdict verdict, boolean lost, String sqlState, Throwable thrown) {

@@ -20,9 +20,6 @@ final class CommitStep<T> {
     /** COMMIT may use this share of what remains; the rest is kept for finding out. */
     private static final double SHARE = 0.5;
 
-    /** The server's function that waits for a synchronous standby; the text of its warning is localised, this is not. */
-    static final String REPLICATION_WAIT = "SyncRepWaitForLSN";
-
     private final Attempt<T, ?> attempt;
     private final T value;
     private final Lease lease;
@@ -64,7 +61,7 @@ final class CommitStep<T> {
     }
 
     private AttemptResult<T> acknowledged() {
-        SQLWarning givenUp = replicationGivenUp();
+        SQLWarning givenUp = ReplicationWarning.of(lease.connection(), lease.driver()::serverRoutine);
         attempt.release();
         if (givenUp != null) {
             journey.tell(new TransactionEvent.AcknowledgedNotReplicated(journey.options().label(), attempt.evidence()));
@@ -72,18 +69,6 @@ final class CommitStep<T> {
         return givenUp == null || attempt.evidence() == null
                 ? new AttemptResult.Done<>(value, attempt.transaction(), true)
                 : new AttemptResult.InDoubt<>(value, attempt.transaction(), attempt.evidence(), null, givenUp);
-    }
-
-    private SQLWarning replicationGivenUp() {
-        try {
-            SQLWarning warning = lease.connection().getWarnings();
-            while (warning != null && !REPLICATION_WAIT.equals(lease.driver().serverRoutine(warning))) {
-                warning = warning.getNextWarning();
-            }
-            return warning;
-        } catch (SQLException | RuntimeException unreadable) {
-            return new SQLWarning("the warnings of the COMMIT could not be read", unreadable);
-        }
     }
 
     private boolean isRefusedByServer(Throwable trouble) {
@@ -112,9 +97,7 @@ final class CommitStep<T> {
     /** A read-only transaction has changed nothing; only at SERIALIZABLE does its COMMIT say whether what it saw is consistent. */
     private AttemptResult<T> readOnly(Throwable trouble) {
         TransactionOptions options = journey.options();
-        boolean mayBeInconsistent = !options.deferrable() && (options.isolation() == Isolation.SERIALIZABLE
-                || options.isolation() == Isolation.SESSION && lease.session().isolation().equals("serializable"));
-        if (mayBeInconsistent) {
+        if (!options.deferrable() && Judgement.isSerializable(options, lease)) {
             return attempt.failed(trouble);
         }
         lease.evict(false);

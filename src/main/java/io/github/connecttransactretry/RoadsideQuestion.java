@@ -10,7 +10,6 @@ import io.github.connecttransactretry.outcome.ServerSession;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.SQLTimeoutException;
-import java.sql.SQLWarning;
 import java.time.Duration;
 
 /** A question asked over one connection of the resolvers' road. */
@@ -80,14 +79,7 @@ final class RoadsideQuestion implements OutcomeQuestion {
         if (stop.physical().transactionState() != TransactionState.IDLE) {
             throw new SQLException("the resolver's COMMIT returned, but its session is not idle", "08000");
         }
-        SQLWarning warning = stop.connection().getWarnings();
-        while (warning != null) {
-            if (CommitStep.REPLICATION_WAIT.equals(drivers.routine(warning))) {
-                return false;
-            }
-            warning = warning.getNextWarning();
-        }
-        return true;
+        return ReplicationWarning.of(stop.connection(), drivers::routine) == null;
     }
 
     @Override
