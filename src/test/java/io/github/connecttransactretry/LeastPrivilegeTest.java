@@ -6,10 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import ch.qos.logback.classic.Level;
 import io.github.connecttransactretry.CommitScene.Ending;
 import io.github.connecttransactretry.drill.WireAction;
 import io.github.connecttransactretry.drill.WireRequest;
 import io.github.connecttransactretry.drill.WireScript;
+import io.github.connecttransactretry.fixtures.CapturedLog;
 import io.github.connecttransactretry.observe.TransactionEvent.Fenced;
 import io.github.connecttransactretry.observe.TransactionEvent.OutcomeAsked;
 import io.github.connecttransactretry.observe.TransactionEvent.OutcomeResolved;
@@ -17,13 +19,9 @@ import io.github.connecttransactretry.outcome.BackendFence.Result;
 import io.github.connecttransactretry.outcome.CommitEvidence;
 import io.github.connecttransactretry.outcome.CommitOutcome.Committed;
 import io.github.connecttransactretry.outcome.CommitSchema;
-import java.io.ByteArrayOutputStream;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.List;
-import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -112,26 +110,16 @@ class LeastPrivilegeTest {
         scene.execute(missing.equals("SELECT") ? "REVOKE SELECT ON \"" + name + "\".incarnation FROM app"
                 : "REVOKE USAGE ON SCHEMA \"" + name + "\" FROM app");
         Chronicle chronicle = new Chronicle();
-        ByteArrayOutputStream log = new ByteArrayOutputStream();
-        Ending ending = logging(log, () -> scene.call(scene.engine(chronicle, APP).schema(schema)));
+        Ending ending;
+        try (CapturedLog log = CapturedLog.ofLibrary(Level.WARN)) {
+            ending = scene.call(scene.engine(chronicle, APP).schema(schema));
+            assertTrue(log.text().contains(name + " is there but may not be read"), log::text);
+        }
         ending.unknown();
-        assertTrue(log.toString(StandardCharsets.UTF_8).contains("WARN"), log.toString(StandardCharsets.UTF_8));
-        assertTrue(log.toString(StandardCharsets.UTF_8).contains(name + " is there but may not be read"));
         String reason = chronicle.only(OutcomeResolved.class).outcome().reason();
         assertFalse(reason.contains("crashed"), "that is not why: " + reason);
         assertEquals("", chronicle.only(OutcomeResolved.class).evidence().incarnation().life());
         assertEquals(List.of(1), scene.effects(ending));
-    }
-
-    /** The log goes to the console, whatever that is at the moment. */
-    private static Ending logging(ByteArrayOutputStream log, Supplier<Ending> call) {
-        PrintStream console = System.out;
-        System.setOut(new PrintStream(log, true, StandardCharsets.UTF_8));
-        try {
-            return call.get();
-        } finally {
-            System.setOut(console);
-        }
     }
 
     @Test
