@@ -12,6 +12,7 @@ import io.github.connecttransactretry.drill.Await;
 import io.github.connecttransactretry.drill.PostgresServer;
 import io.github.connecttransactretry.observe.AttemptFailure;
 import io.github.connecttransactretry.observe.TransactionEvent.AttemptFailed;
+import io.github.connecttransactretry.observe.TransactionEvent.Evicted;
 import io.github.connecttransactretry.pacing.Backoff;
 import io.github.connecttransactretry.pacing.RetryPolicy;
 import java.sql.Connection;
@@ -60,6 +61,7 @@ class DemotionTest {
             assertEquals(Phase.CONNECT, stale.phase());
             assertEquals("25006", stale.sqlState());
             assertEquals(Verdict.STALE_SERVER, stale.verdict());
+            assertTrue(chronicle.only(Evicted.class).wholePool());
             assertEquals(List.of(2), scene.effects(standby, ending));
             requireAllOnThePrimary(pool);
         }

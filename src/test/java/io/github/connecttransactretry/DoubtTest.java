@@ -49,6 +49,7 @@ class DoubtTest {
 
     @BeforeEach
     void passAll() {
+        scene.releaseHeld();
         scene.script(WireScript.pass());
     }
 
@@ -83,7 +84,6 @@ class DoubtTest {
         Ending ending = scene.call(scene.engine(interruptedOn(Fenced.class)).fencing(false), CommitScene.SHORT);
         assertTrue(Thread.interrupted(), "the flag is to be set again");
         ending.unknown();
-        scene.releaseHeld();
     }
 
     /** The flag is set between two looks, so that the wait between them is what it ends. */

@@ -47,6 +47,7 @@ class InProgressTest {
 
     @BeforeEach
     void holdTheFirstCommitBack() {
+        scene.releaseHeld();
         scene.script(WireScript.once(WireRequest::isCommit, WireAction.HOLD_AND_CUT));
     }
 

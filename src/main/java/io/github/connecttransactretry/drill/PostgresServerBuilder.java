@@ -5,6 +5,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
 import java.util.regex.Pattern;
 
 /** What a {@link PostgresServer} is to be like. Not thread-safe; may launch several servers. */
@@ -30,6 +31,8 @@ public final class PostgresServerBuilder {
         settings.put("password_encryption", "scram-sha-256");
         // In the data directory, not in /dev/shm, where a killed server would leave it behind.
         settings.put("dynamic_shared_memory_type", "mmap");
+        // A standby whose first try fails would else wait 5 s.
+        settings.put("wal_retrieve_retry_interval", "100ms");
         settings.put("listen_addresses", "127.0.0.1");
         settings.put("unix_socket_directories", "");
     }
@@ -105,7 +108,7 @@ public final class PostgresServerBuilder {
         try {
             ServerDirectory directory = ServerDirectory.create();
             DataTemplate.copyTo(directory.data(), binaries);
-            directory.authenticate(java.util.Set.of());
+            directory.authenticate(Set.of());
             return PostgresServer.launch(binaries, directory, settings);
         } catch (IOException e) {
             throw new UncheckedIOException(e);

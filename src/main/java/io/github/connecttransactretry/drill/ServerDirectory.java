@@ -24,7 +24,7 @@ final class ServerDirectory {
 
     /** A new, empty one in the folder for temporary files. */
     static ServerDirectory create() throws IOException {
-        Path home = Files.createTempDirectory("ctr-postgres-");
+        Path home = Files.createTempDirectory("ctr-postgres-" + ProcessHandle.current().pid() + "-");
         Files.setPosixFilePermissions(home, PosixFilePermissions.fromString("rwxr-xr-x"));
         return new ServerDirectory(home);
     }

@@ -56,8 +56,9 @@ final class ServerProcess {
         // Held still, the postmaster can have no child that the list lacks.
         ProcessSignals.send("STOP", List.of(postmaster.pid()));
         Await.until("the postmaster to hold still", BOUND, () -> ProcessSignals.stopped(postmaster.pid()) || !running());
-        List<Long> all = new ArrayList<>(List.of(postmaster.pid()));
-        all.addAll(children());
+        // And it goes last: a child that saw it die first would still tell its client so (57P01).
+        List<Long> all = new ArrayList<>(children());
+        all.add(postmaster.pid());
         ProcessSignals.send("KILL", all);
         awaitEnd();
         Await.until("the end of all processes of the server", BOUND, () -> all.stream().noneMatch(ProcessSignals::alive));

@@ -18,7 +18,7 @@ enum Unprivileged {
     /** Root where namespaces are forbidden (some containers): really become "nobody", who must own the files. */
     SETPRIV(List.of("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"));
 
-    private static final Unprivileged CURRENT = find();
+    private static Unprivileged current;
 
     private final List<String> prefix;
 
@@ -27,8 +27,11 @@ enum Unprivileged {
     }
 
     /** The way that works here; found once. */
-    static Unprivileged current() {
-        return CURRENT;
+    static synchronized Unprivileged current() {
+        if (current == null) {
+            current = find();
+        }
+        return current;
     }
 
     /** The words to put before a command. */

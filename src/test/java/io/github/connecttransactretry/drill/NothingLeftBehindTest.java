@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -90,7 +91,7 @@ class NothingLeftBehindTest {
         static Traces of(PostgresServer server) throws Exception {
             List<String> pidFile = Files.readAllLines(server.dataDirectory().resolve("postmaster.pid"));
             long postmaster = Long.parseLong(pidFile.get(0));
-            List<Long> all = new java.util.ArrayList<>(List.of(postmaster));
+            List<Long> all = new ArrayList<>(List.of(postmaster));
             all.addAll(ProcessSignals.descendants(postmaster));
             assertTrue(all.size() > 3, "the postmaster and its children: " + all);
             return new Traces(all, server.dataDirectory().getParent(), pidFile.get(6).trim().split("\\s+")[1]);

@@ -174,8 +174,9 @@ class PostgresServerTest {
     }
 
     private static List<Path> directories() throws Exception {
+        String own = "ctr-postgres-" + ProcessHandle.current().pid() + "-";
         try (var all = Files.list(Path.of(System.getProperty("java.io.tmpdir")))) {
-            return all.filter(path -> path.getFileName().toString().startsWith("ctr-postgres-")).sorted().toList();
+            return all.filter(path -> path.getFileName().toString().startsWith(own)).sorted().toList();
         }
     }
 }

@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -43,13 +45,18 @@ class ServerCrashTest {
     }
 
     @Test
-    void aCrashedServerIsGoneAtOnce() throws SQLException {
-        try (Connection open = server.connect()) {
-            server.crash();
-
-            assertEquals("08006", assertThrows(SQLException.class, () -> Sql.run(open, "SELECT 1")).getSQLState());
-            assertEquals("08001", assertThrows(SQLException.class, server::connect).getSQLState());
+    void aCrashedServerIsGoneAtOnceAndSaysNoWord() throws SQLException {
+        List<Connection> open = new ArrayList<>();
+        for (int i = 0; i < 30; i++) {
+            open.add(server.connect());
         }
+
+        server.crash();
+
+        for (Connection connection : open) {
+            assertEquals("08006", assertThrows(SQLException.class, () -> Sql.run(connection, "SELECT 1")).getSQLState());
+        }
+        assertEquals("08001", assertThrows(SQLException.class, server::connect).getSQLState());
     }
 
     @Test

@@ -28,7 +28,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class WireProxyActionTest {
 
-    private static final Duration BOUND = Duration.ofSeconds(10);
+    private static final Duration BOUND = Duration.ofSeconds(30);
     private static final int PATIENCE_MILLIS = 400;
 
     private static PostgresServer server;
@@ -127,6 +127,24 @@ class WireProxyActionTest {
     }
 
     @Test
+    void cuttingAllKeepsWhatIsHeldDeliverable() throws SQLException {
+        Connection connection = insert();
+        script(WireAction.BLACK_HOLE_BEFORE);
+        assertTimesOut(connection);
+        Connection second = Sql.begin(server, proxy.port());
+        Sql.run(second, "INSERT INTO t VALUES (2)");
+        script(WireAction.HOLD_AND_CUT);
+        assertLost(second);
+
+        proxy.cutAll();
+
+        assertEquals(List.of("COMMIT -> COMMIT", "COMMIT -> COMMIT"),
+                proxy.releaseHeld().stream().map(held -> held.request().statements().get(0) + " -> " + held.outcome().get()).toList());
+        assertEquals(2, rows());
+        awaitBackends(0);
+    }
+
+    @Test
     void aHeldInsertWithCommitFailsOnTheKeyThatWasTakenMeanwhile() throws SQLException {
         proxy.script(WireScript.once(WireRequest::isCommit, WireAction.HOLD_AND_CUT));
         try (Connection connection = Sql.begin(server, proxy.port())) {
@@ -194,6 +212,24 @@ class WireProxyActionTest {
         connection.abort(Runnable::run);
         Await.until("the hang-up of the client", BOUND, () -> proxy.openConnections() == 0);
         assertEquals(1, backends());
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"BLACK_HOLE_BEFORE", "BLACK_HOLE_AFTER"})
+    void theClientOfABlackHoleDoesNotHearOfTheEndOfItsBackend(WireAction action) throws Exception {
+        script(action);
+        try (RawClient client = new RawClient(proxy.port())) {
+            client.send(RawClient.message('Q', "BEGIN; INSERT INTO t VALUES (1)\0"));
+            assertEquals("CCZ", client.answersUntil('Z'));
+            client.send(RawClient.message('Q', "COMMIT\0"));
+            Await.until("the commit", BOUND, () -> proxy.heldCount() == 1 || rows() == 1);
+
+            Sql.run(server, "SELECT pg_terminate_backend(" + lastRequest(0).pid() + ")");
+            awaitBackends(0);
+
+            assertTrue(client.hearsNothingFor(PATIENCE_MILLIS));
+            assertEquals(1, proxy.openConnections());
+        }
     }
 
     @Test
@@ -267,13 +303,13 @@ class WireProxyActionTest {
             return WireAction.PASS;
         });
         CompletableFuture<Void> commit = CompletableFuture.runAsync(() -> commit(connection));
-        assertTrue(reached.await(10, TimeUnit.SECONDS));
+        assertTrue(reached.await(30, TimeUnit.SECONDS));
         assertEquals(0, rows());
         assertFalse(commit.isDone());
 
         goOn.countDown();
 
-        commit.get(10, TimeUnit.SECONDS);
+        commit.get(30, TimeUnit.SECONDS);
         assertEquals(1, rows());
         connection.close();
     }

@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -24,7 +25,7 @@ import org.junit.jupiter.api.Timeout;
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class WireProxyConnectionTest {
 
-    private static final Duration BOUND = Duration.ofSeconds(10);
+    private static final Duration BOUND = Duration.ofSeconds(30);
 
     private static PostgresServer server;
     private WireProxy proxy;
@@ -136,6 +137,13 @@ class WireProxyConnectionTest {
     }
 
     @Test
+    void reachesAServerByName() throws SQLException {
+        try (WireProxy named = WireProxy.to("localhost", server.port()); Connection connection = server.connect(named.port())) {
+            assertEquals(server.port(), Sql.number(connection, "SHOW port"));
+        }
+    }
+
+    @Test
     void aServerThatIsDownIsAReset() throws SQLException {
         try (PostgresServer other = PostgresServer.launch()) {
             proxy.retarget(other.port());
@@ -192,7 +200,7 @@ class WireProxyConnectionTest {
 
         assertEquals(List.of(), threads());
         for (CompletableFuture<SQLException> client : clients) {
-            client.get(10, java.util.concurrent.TimeUnit.SECONDS);
+            client.get(30, TimeUnit.SECONDS);
         }
         assertThrows(SQLException.class, () -> Sql.run(silenced, "SELECT 1"));
         assertThrows(SQLException.class, () -> server.connect(proxy.port()));

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.io.ByteArrayInputStream;
+import java.io.IOException;
 import java.io.StringReader;
 import java.io.StringWriter;
 import java.sql.Connection;
@@ -37,7 +38,7 @@ import org.postgresql.PGConnection;
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class WireProxyTrafficTest {
 
-    private static final Duration BOUND = Duration.ofSeconds(10);
+    private static final Duration BOUND = Duration.ofSeconds(30);
 
     private static PostgresServer server;
     private WireProxy proxy;
@@ -174,7 +175,7 @@ class WireProxyTrafficTest {
                     "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'").equals("1"));
             statement.cancel();
 
-            assertEquals("57014", cancelled.get(10, TimeUnit.SECONDS).getSQLState());
+            assertEquals("57014", cancelled.get(30, TimeUnit.SECONDS).getSQLState());
         }
     }
 
@@ -210,7 +211,7 @@ class WireProxyTrafficTest {
 
             connection.abort(Runnable::run);
 
-            assertEquals("08006", insert.get(5, TimeUnit.SECONDS).getSQLState());
+            assertEquals("08006", insert.get(30, TimeUnit.SECONDS).getSQLState());
         } finally {
             // close() would say goodbye, and block behind the write that blocks.
             connection.abort(Runnable::run);
@@ -234,9 +235,65 @@ class WireProxyTrafficTest {
     }
 
     @Test
+    void theAnswerToTheBeginBeforeALargeMessageIsNotTakenForTheAnswerToTheCommit() throws Exception {
+        Connection connection = Sql.begin(server, proxy.port());
+        int pid = Sql.number(connection, "SELECT pg_backend_pid()");
+        connection.commit();
+        proxy.script(WireScript.once(WireRequest::isCommit, WireAction.CUT_AFTER));
+        CompletableFuture<SQLException> insert;
+        try (Connection blocker = Sql.begin(server, server.port())) {
+            Sql.run(blocker, "LOCK TABLE t");
+            // Held still until all has been sent: the answer to BEGIN comes after that.
+            server.suspend(pid);
+            insert = CompletableFuture.supplyAsync(() -> assertThrows(SQLException.class,
+                    () -> insert(connection, "INSERT INTO t VALUES (1, ?); COMMIT", WireProxy.LARGE_MESSAGE + 1)));
+            Await.until("the commit", BOUND, () -> proxy.recentRequests().get(proxy.recentRequests().size() - 1).isCommit());
+            server.resume(pid);
+            assertThrows(TimeoutException.class, () -> insert.get(500, TimeUnit.MILLISECONDS));
+        }
+        assertEquals("08006", insert.get(30, TimeUnit.SECONDS).getSQLState());
+        assertEquals("1", Sql.value(server, "SELECT count(*) FROM t"));
+    }
+
+    @Test
+    void aFlushGetsItsAnswerBeforeTheSync() throws Exception {
+        try (RawClient client = new RawClient(proxy.port())) {
+            proxy.script(WireScript.once(request -> request.mentions("INSERT INTO t VALUES (2)"), WireAction.CUT_BEFORE));
+            client.send(RawClient.execute("INSERT INTO t VALUES (1)"));
+            client.send(RawClient.message('H', ""));
+            assertEquals("12C", client.answersUntil('C'));
+            assertEquals(0, proxy.roundTrips());
+            client.send(RawClient.message('S', ""));
+            assertEquals("Z", client.answersUntil('Z'));
+            assertEquals(1, proxy.roundTrips());
+            assertEquals(List.of("INSERT INTO t VALUES (1)"), proxy.recentRequests().get(0).statements());
+
+            byte[][] second = RawClient.execute("INSERT INTO t VALUES (2)");
+            client.send(RawClient.message('Q', "BEGIN\0"), second[0], second[1], second[2], RawClient.message('H', ""));
+
+            assertThrows(IOException.class, () -> client.answersUntil('Z'));
+        }
+        assertEquals("1", Sql.value(server, "SELECT count(*) FROM t"));
+    }
+
+    @Test
+    void whatIsSentInOneWriteIsOneRequest() throws Exception {
+        try (RawClient client = new RawClient(proxy.port())) {
+            client.send(RawClient.message('Q', "BEGIN\0"), RawClient.message('Q', "SELECT 1\0"), RawClient.message('Q', "COMMIT\0"));
+            assertEquals("CZTDCZCZ", client.answersUntil('Z') + client.answersUntil('Z') + client.answersUntil('Z'));
+            assertEquals(1, proxy.roundTrips());
+            assertEquals(List.of("BEGIN", "SELECT 1", "COMMIT"), proxy.recentRequests().get(0).statements());
+
+            // The farewell in the same write does not overtake what was asked.
+            client.send(RawClient.message('Q', "INSERT INTO t VALUES (1)\0"), RawClient.message('X', ""));
+            Await.until("the insert", BOUND, () -> Sql.value(server, "SELECT count(*) FROM t").equals("1"));
+        }
+    }
+
+    @Test
     void manySessionsAndConnectionsAtOnce() throws Exception {
         int sessions = 64;
-        int connectionsEach = 30;
+        int connectionsEach = 16;
         ExecutorService pool = Executors.newFixedThreadPool(sessions);
         try {
             List<Future<Integer>> all = new ArrayList<>();
@@ -283,9 +340,13 @@ class WireProxyTrafficTest {
     }
 
     private static void insert(Connection connection, int size) throws SQLException {
-        try (PreparedStatement statement = connection.prepareStatement("INSERT INTO t VALUES (1, ?)")) {
+        insert(connection, "INSERT INTO t VALUES (1, ?)", size);
+    }
+
+    private static void insert(Connection connection, String sql, int size) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(sql)) {
             statement.setBinaryStream(1, new ByteArrayInputStream(new byte[size]), size);
-            statement.executeUpdate();
+            statement.execute();
         }
     }
 
