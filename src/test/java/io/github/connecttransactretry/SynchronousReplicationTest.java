@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.connecttransactretry.CommitScene.Ending;
 import io.github.connecttransactretry.drill.Await;
+import io.github.connecttransactretry.drill.PostgresServer;
 import io.github.connecttransactretry.observe.TransactionEvent.AcknowledgedNotReplicated;
 import io.github.connecttransactretry.observe.TransactionEvent.Fenced;
 import io.github.connecttransactretry.observe.TransactionEvent.OutcomeAsked;
@@ -24,6 +25,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.postgresql.ds.PGSimpleDataSource;
 
 /** A COMMIT that waits for a synchronous standby which is not there, and a "committed" that is not replicated yet. */
 class SynchronousReplicationTest {
@@ -106,15 +108,21 @@ class SynchronousReplicationTest {
         assertEquals(List.of(1), scene.effects(ending));
     }
 
-    @Test
-    void sealWhoseOwnWaitIsCancelledProvesNothing() throws SQLException {
+    @ParameterizedTest
+    @ValueSource(strings = {"warning", "error"})
+    void sealWhoseOwnWaitIsCancelledProvesNothing(String clientMinMessages) throws SQLException {
         Chronicle chronicle = new Chronicle();
-        Ending ending = CommitScene.running(() -> scene.call(scene.engine(chronicle), LONGER), () -> {
+        PGSimpleDataSource sessions = scene.dataSource(scene.proxy().port(), PostgresServer.SUPERUSER);
+        // At "error" the server would keep to itself that it gave up waiting, to the writer and to the seal.
+        sessions.setOptions("-c client_min_messages=" + clientMinMessages);
+        ConnectTransactRetryBuilder engine = ConnectTransactRetry.builder(() -> sessions.getConnection()).listener(chronicle);
+        Ending ending = CommitScene.running(() -> scene.call(engine, LONGER), () -> {
             int writer = stopTheWriter("pg_cancel_backend");
             int seal = awaitWaiter(writer);
             scene.execute("SELECT pg_cancel_backend(" + seal + ")");
         });
         ending.unknown();
+        chronicle.only(AcknowledgedNotReplicated.class);
         assertTrue(chronicle.only(OutcomeResolved.class).outcome().reason().contains("cancelled"), chronicle.toString());
         assertEquals(List.of(1), scene.effects(ending));
     }
