@@ -134,6 +134,9 @@ final class Attempt<T, X extends Exception> {
         if (lease.physical().transactionState() == TransactionState.FAILED) {
             throw swallowed();
         }
+        if (guard.conflict() != null) {
+            throw guard.conflict();
+        }
         if (guard.refusal() != null) {
             throw new TransactionRefusedException(guard.refusal().getMessage(), guard.refusal(), journey.failures());
         }

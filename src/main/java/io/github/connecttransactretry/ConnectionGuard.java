@@ -23,6 +23,7 @@ final class ConnectionGuard {
     private volatile boolean dead;
     private volatile boolean begun;
     private volatile SQLException failedBy;
+    private volatile SQLException conflict;
     private volatile SQLException lastError;
     private volatile SQLException refusal;
 
@@ -56,6 +57,11 @@ final class ConnectionGuard {
     /** The error that put the transaction into the state FAILED, if it went through the guard and still stands; else null. */
     SQLException failedBy() {
         return failedBy;
+    }
+
+    /** A serialization failure or deadlock that the driver has papered over, or null. */
+    SQLException conflict() {
+        return conflict;
     }
 
     /** The last error that any statement raised, or null. */
@@ -131,5 +137,17 @@ final class ConnectionGuard {
         if (state == TransactionState.FAILED && failedBy == null) {
             failedBy = error;
         }
+        // With autosave=always the driver has undone the statement but not the conflict, after which the whole transaction has
+        // to go again (manual, 13.5).
+        String sqlState = error.getSQLState();
+        boolean lostToAnother = SqlState.SERIALIZATION_FAILURE.equals(sqlState) || SqlState.DEADLOCK_DETECTED.equals(sqlState);
+        if (state == TransactionState.OPEN && lostToAnother) {
+            conflict = error;
+        }
+    }
+
+    /** The function has gone back to a savepoint of its own: what was since then is its own business. */
+    void rolledBackToSavepoint() {
+        conflict = null;
     }
 }

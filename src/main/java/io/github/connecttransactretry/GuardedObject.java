@@ -90,6 +90,9 @@ final class GuardedObject implements InvocationHandler {
         if (runs(name) && !isEmptyBatch(result)) {
             guard.ran();
         }
+        if (target instanceof Connection && name.equals("rollback")) {
+            guard.rolledBackToSavepoint();
+        }
         // What is unwrapped is wanted as what it is (PGConnection for COPY, say), which no proxy of ours can be.
         return name.equals("unwrap") ? result : guardedResult(proxy, result);
     }

@@ -25,6 +25,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** Whatever fails, a call is over one second after its deadline at the latest, and leaves nothing behind. */
 class DeadlineTest {
@@ -232,16 +234,17 @@ class DeadlineTest {
         }
     }
 
-    /** The way to the server is open, and the question falls into a hole of its own. */
-    @Test
-    void aCommitWhoseQuestionIsNotAnswered() {
+    /** The way to the server is open, and the question falls into a hole of its own, or its answer never ends. */
+    @ParameterizedTest
+    @EnumSource(names = {"BLACK_HOLE_AFTER", "TRICKLE"})
+    void aCommitWhoseQuestionIsNotAnswered(WireAction fate) {
         proxy.script(request -> request.isCommit() ? WireAction.CUT_AFTER
-                : request.mentions("pg_xact_status") ? WireAction.BLACK_HOLE_AFTER : WireAction.PASS);
+                : request.mentions("pg_xact_status") ? fate : WireAction.PASS);
         try (HikariDataSource pool = Pools.hikari(server, proxy.port(), 1)) {
             ConnectTransactRetry engine = ConnectTransactRetry.builder(pool).build();
             Caller.Ending<Object> ending = call(engine, DEADLINE, tx ->
                     tx.connection().createStatement().execute("UPDATE heap SET content = '' WHERE id = 1"));
-            assertInTime("COMMIT, then a silent question", DEADLINE, ending);
+            assertInTime("COMMIT, then a question, " + fate, DEADLINE, ending);
             assertInstanceOf(CommitOutcomeUnknownException.class, ending.thrown());
             proxy.cutAll();
             leaks.assertNone(engine, pool);

@@ -11,14 +11,13 @@ import com.zaxxer.hikari.HikariPoolMXBean;
 import io.github.connecttransactretry.classify.Verdict;
 import io.github.connecttransactretry.drill.Await;
 import io.github.connecttransactretry.drill.PostgresServer;
-import io.github.connecttransactretry.drill.WireAction;
 import io.github.connecttransactretry.drill.WireProxy;
-import io.github.connecttransactretry.drill.WireScript;
 import io.github.connecttransactretry.fixtures.OneConnection;
 import io.github.connecttransactretry.fixtures.Pools;
 import io.github.connecttransactretry.fixtures.RecordedEvents;
 import io.github.connecttransactretry.observe.TransactionEvent.AttemptFailed;
 import io.github.connecttransactretry.observe.TransactionEvent.Evicted;
+import io.github.connecttransactretry.pacing.RetryPolicy;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.sql.Connection;
@@ -73,22 +72,36 @@ class EvictionTest {
         }
     }
 
-    /** The same where nothing is known of the pool but that it gets its connections back closed. */
+    /** The function's error says that the server is going down; the connection lives, and must not be lent again. */
+    @Test
+    void aConnectionThatIsNoLongerTrustedLeavesThePool() throws SQLException {
+        try (HikariDataSource pool = Pools.hikari(server, server.port(), 1)) {
+            int before = pidOf(pool);
+            assertExhausted(ConnectTransactRetry.builder(pool));
+            assertNotEquals(before, pidOf(pool), "another connection has its place");
+            Await.until("the backend to end", BOUND, () -> !backendLives(before));
+        }
+    }
+
+    /** The same where nothing is known of the pool but that it gets its connections back. */
     @Test
     void aConnectionOfAnUnknownPoolIsClosedForGood() throws SQLException {
-        try (WireProxy proxy = WireProxy.to(server.port()); Connection plain = server.connect(proxy.port())) {
+        try (Connection plain = server.connect()) {
             OneConnection source = new OneConnection(plain);
-            proxy.script(WireScript.once(request -> request.mentions("INSERT"), WireAction.BLACK_HOLE_AFTER));
-            try (ConnectTransactRetry engine = ConnectTransactRetry.builder(Pools.asDataSource(source)).listener(events)
-                    .resolverDataSource(Pools.simple(server, server.port())).build()) {
-                assertThrows(DeadlineExceededException.class, () -> engine.execute(
-                        TransactionOptions.defaults().withTimeout(Duration.ofMillis(300)),
-                        tx -> tx.connection().createStatement().execute("INSERT INTO written VALUES (2)")));
-            }
+            assertExhausted(ConnectTransactRetry.builder(Pools.asDataSource(source)));
             assertTrue(plain.isClosed());
-            assertEquals(source.lent(), source.returned());
-            assertEquals(1, events.of(Evicted.class).size(), () -> events.all().toString());
+            assertEquals(1, source.lent());
+            assertEquals(1, source.returned());
         }
+    }
+
+    private void assertExhausted(ConnectTransactRetryBuilder builder) {
+        try (ConnectTransactRetry engine = builder.listener(events).retryPolicy(RetryPolicy.defaults().withMaxAttempts(1)).build()) {
+            assertThrows(RetriesExhaustedException.class, () -> engine.execute(tx -> {
+                throw new SQLException("the administrator's command", "57P01");
+            }));
+        }
+        assertEquals(1, events.of(Evicted.class).size(), () -> events.all().toString());
     }
 
     /** The pool's connections lead to a standby: all idle ones are as stale as the first. */

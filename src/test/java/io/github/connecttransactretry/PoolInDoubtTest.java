@@ -13,6 +13,7 @@ import io.github.connecttransactretry.drill.WireProxy;
 import io.github.connecttransactretry.drill.WireRequest;
 import io.github.connecttransactretry.drill.WireScript;
 import io.github.connecttransactretry.fixtures.Caller;
+import io.github.connecttransactretry.fixtures.Places;
 import io.github.connecttransactretry.fixtures.Pools;
 import io.github.connecttransactretry.fixtures.RecordedEvents;
 import io.github.connecttransactretry.observe.TransactionEvent.OutcomeResolved;
@@ -129,15 +130,19 @@ class PoolInDoubtTest {
     @Test
     void anUnknownPoolOfOne() throws SQLException {
         Audit audit = audit();
-        try (WireProxy proxy = WireProxy.to(server.port()); HikariDataSource pool = pool(true, proxy, 1)) {
+        try (WireProxy proxy = WireProxy.to(server.port())) {
             Leaks leaks = Leaks.watch(server);
-            ConnectTransactRetry engine = ConnectTransactRetry.builder(Pools.asDataSource(pool::getConnection)).build();
-            proxy.script(WireScript.once(WireRequest::isCommit, WireAction.BLACK_HOLE_AFTER));
-            Caller<Integer> caller = Caller.start(() -> appended(engine, audit, "only"));
-            assertEquals(1, caller.ending().returned());
-            leaks.assertNone(engine, pool);
+            Places one = new Places(1, Pools.plain(server, proxy.port()));
+            ConnectTransactRetry engine = ConnectTransactRetry.builder(Pools.asDataSource(one)).build();
+            for (WireAction action : List.of(WireAction.CUT_BEFORE, WireAction.CUT_AFTER, WireAction.BLACK_HOLE_AFTER)) {
+                proxy.script(WireScript.once(WireRequest::isCommit, action));
+                Caller<Integer> caller = Caller.start(() -> appended(engine, audit, action.name()));
+                assertEquals(action == WireAction.CUT_BEFORE ? 2 : 1, caller.ending().returned());
+                assertEquals(0, one.taken());
+            }
+            leaks.assertNone(engine, null);
         }
-        assertExactlyOnce(audit, 1);
+        assertExactlyOnce(audit, 3);
     }
 
     private static HikariDataSource pool(boolean byUrl, WireProxy proxy, int size) {

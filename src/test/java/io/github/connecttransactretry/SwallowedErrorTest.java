@@ -157,6 +157,27 @@ class SwallowedErrorTest {
         }
     }
 
+    /** The driver's own savepoint undoes the statement, not the conflict; the function's own is the function's decision. */
+    @ParameterizedTest
+    @CsvSource({"false,2", "true,1"})
+    void aSerializationFailureThatAutosaveHidIsRetriedAllTheSame(boolean ownSavepoint, int attempts) throws SQLException {
+        try (ConnectTransactRetry executor = ConnectTransactRetry.builder(database.plain("autosave=always")).build()) {
+            int value = executor.run(tx -> {
+                insert(tx);
+                Savepoint before = ownSavepoint ? tx.connection().setSavepoint() : null;
+                if (tx.attempt() == 1) {
+                    Way.STATEMENT.sendAndSwallow(tx.connection(), SERIALIZATION_FAILURE);
+                }
+                if (before != null) {
+                    tx.connection().rollback(before);
+                }
+                return tx.attempt();
+            });
+            assertEquals(attempts, value);
+            assertEquals(Integer.toString(attempts), database.ask("SELECT string_agg(attempt::text, ',') FROM effect"));
+        }
+    }
+
     /** What the user's own savepoint has undone is nobody's business; neither is what autosave=always has. */
     @ParameterizedTest
     @CsvSource({"'',SAVEPOINT", "preferQueryMode=simple,SAVEPOINT", "autosave=always,NONE", "autosave=conservative,SAVEPOINT"})
