@@ -22,6 +22,9 @@ final class GuardedObject implements InvocationHandler {
 
     private static final Set<String> REFUSED = Set.of("commit", "setAutoCommit", "abort", "setTransactionIsolation", "setReadOnly");
 
+    /** Cleaning up is never refused, not even after the attempt. */
+    private static final Set<String> ENDS_ITSELF = Set.of("close", "free");
+
     private final ConnectionGuard guard;
     private final Object target;
     /** What {@code getStatement()} of a result set leads back to. */
@@ -52,7 +55,7 @@ final class GuardedObject implements InvocationHandler {
                 return guard.isClosed();
             }
         }
-        if (!name.equals("close") && !name.equals("isClosed")) {
+        if (!ENDS_ITSELF.contains(name) && !name.equals("isClosed")) {
             guard.requireAlive();
         }
         if (name.equals("getConnection")) {
@@ -74,7 +77,8 @@ final class GuardedObject implements InvocationHandler {
             case "hashCode":
                 return System.identityHashCode(proxy);
             default:
-                return target instanceof Array ? target.toString() : "guarded " + target;
+                // Of an array it is the literal, which programs use as such; for it the driver may have to ask the server.
+                return target instanceof Array && !guard.isClosed() ? target.toString() : "guarded " + target;
         }
     }
 
@@ -98,7 +102,7 @@ final class GuardedObject implements InvocationHandler {
     }
 
     private Object invokeTarget(Method method, Object[] args) throws Throwable {
-        boolean closing = method.getName().equals("close");
+        boolean closing = ENDS_ITSELF.contains(method.getName());
         if (!closing) {
             guard.enter();
         }
@@ -118,11 +122,11 @@ final class GuardedObject implements InvocationHandler {
     }
 
     /** The driver knows its own arrays only: a guarded one that comes back as a parameter would be sent as some text. */
-    private static void unguardArrays(Object[] args) {
+    private void unguardArrays(Object[] args) {
         for (int i = 0; args != null && i < args.length; i++) {
             if (args[i] instanceof Array && Proxy.isProxyClass(args[i].getClass())
-                    && Proxy.getInvocationHandler(args[i]) instanceof GuardedObject) {
-                args[i] = ((GuardedObject) Proxy.getInvocationHandler(args[i])).target;
+                    && Proxy.getInvocationHandler(args[i]) instanceof GuardedObject guarded && guarded.guard == guard) {
+                args[i] = guarded.target;
             }
         }
     }
