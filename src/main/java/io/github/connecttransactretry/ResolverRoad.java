@@ -1,5 +1,6 @@
 package io.github.connecttransactretry;
 
+import io.github.connecttransactretry.classify.SqlState;
 import io.github.connecttransactretry.ground.ConnectionSource;
 import io.github.connecttransactretry.ground.Deadline;
 import io.github.connecttransactretry.ground.PhysicalConnection;
@@ -22,6 +23,8 @@ final class ResolverRoad {
 
     /** A server that accepts and then is silent must not eat the time in which a sound one could be asked. */
     private static final Duration PATIENCE = Duration.ofSeconds(2);
+    /** A connection that falls silent may take this share of what remains; the rest is for asking on another one. */
+    static final double QUESTION_SHARE = 0.5;
     /** How long a question may keep its place while others wait for one. */
     private static final Duration TURN = Duration.ofMillis(500);
 
@@ -60,7 +63,7 @@ final class ResolverRoad {
             throw new SQLTimeoutException("the other questions of the engine left no time for this one");
         }
         try {
-            Deadline patience = deadline.share(0.5).within(PATIENCE.multipliedBy(round));
+            Deadline patience = deadline.share(QUESTION_SHARE).within(PATIENCE.multipliedBy(round));
             return new Stop(opener.open(source, patience), deadline);
         } catch (SQLException | InterruptedException | RuntimeException | Error failed) {
             places.release();
@@ -73,7 +76,7 @@ final class ResolverRoad {
 
         private final Connection connection;
         private final PhysicalConnection physical;
-        private final Watchdog.Watch watch;
+        private Watchdog.Watch watch;
         private final long openedNanos = time.nanoTime();
 
         private Stop(Connection connection, Deadline deadline) throws SQLException {
@@ -82,13 +85,12 @@ final class ResolverRoad {
                 Evictor.closeQuietly(connection);
                 return Refusals.foreignDriver(connection);
             }).physical();
-            this.watch = watchdog.watch(physical, deadline);
             try {
-                connection.setNetworkTimeout(Runnable::run, deadline.toNetworkTimeoutMillis());
+                arm(deadline.share(QUESTION_SHARE));
                 connection.setAutoCommit(true);
             } catch (SQLException | RuntimeException broken) {
-                watch.end();
                 throwAway();
+                endWatch();
                 Evictor.closeQuietly(connection);
                 throw broken;
             }
@@ -107,6 +109,19 @@ final class ResolverRoad {
             physical.abort();
         }
 
+        /** Bounds what is done from here on. */
+        void arm(Deadline until) throws SQLException {
+            if (endWatch()) {
+                throw new SQLException("the server did not answer the question in time", SqlState.CONNECTION_DOES_NOT_EXIST);
+            }
+            watch = watchdog.watch(physical, until);
+            connection.setNetworkTimeout(Runnable::run, until.toNetworkTimeoutMillis());
+        }
+
+        private boolean endWatch() {
+            return watch != null && watch.end();
+        }
+
         /** Whether others wait and this one has had its turn: it may come back, behind them. */
         boolean shouldYield() {
             return places.hasQueuedThreads() && time.nanoTime() - openedNanos > TURN.toNanos();
@@ -114,7 +129,7 @@ final class ResolverRoad {
 
         @Override
         public void close() {
-            if (watch.end()) {
+            if (endWatch()) {
                 // The abort may come after the close, when the connection is somebody else's already: it has to come first.
                 physical.abort();
             }

@@ -74,6 +74,8 @@ final class RoadsideQuestion implements OutcomeQuestion {
 
     @Override
     public boolean commitAcknowledged() throws SQLException {
+        // The seal may have to wait for a synchronous standby: to ask again would only make another wait.
+        stop.arm(deadline);
         stop.connection().clearWarnings();
         stop.connection().commit();
         if (stop.physical().transactionState() != TransactionState.IDLE) {
@@ -92,5 +94,6 @@ final class RoadsideQuestion implements OutcomeQuestion {
             throw new SQLTimeoutException("the transaction is still in progress, and other questions wait");
         }
         settings.time().sleep(pause);
+        stop.arm(deadline.share(ResolverRoad.QUESTION_SHARE));
     }
 }

@@ -29,6 +29,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiConsumer;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -145,6 +146,25 @@ class RoadBesidePoolTest {
             proxy.silentOnConnect(false);
             assertEquals(1, caller.ending().returned());
             assertTrue(caller.ending().took().compareTo(BOUND.dividedBy(3)) < 0, () -> "took " + caller.ending().took());
+            proxy.cutAll();
+        }
+    }
+
+    /** The question itself falls into a black hole: half of what remains is kept for asking on another connection. */
+    @Test
+    void aQuestionThatFallsSilentIsPutAgainInTime() throws SQLException {
+        AtomicInteger questions = new AtomicInteger();
+        AtomicInteger commits = new AtomicInteger();
+        try (WireProxy proxy = WireProxy.to(server.port());
+                ConnectTransactRetry engine = ConnectTransactRetry.builder(Pools.plain(server, proxy.port()))
+                        .defaults(TransactionOptions.defaults().withTimeout(Duration.ofSeconds(4))).build()) {
+            proxy.script(request -> {
+                boolean firstQuestion = request.mentions("pg_xact_status") && questions.incrementAndGet() == 1;
+                boolean firstCommit = request.isCommit() && commits.incrementAndGet() == 1;
+                return firstQuestion ? WireAction.BLACK_HOLE_BEFORE : firstCommit ? WireAction.CUT_AFTER : WireAction.PASS;
+            });
+            assertEquals(1, insert(engine, "written"));
+            assertEquals(2, questions.get());
             proxy.cutAll();
         }
     }
