@@ -15,7 +15,10 @@ final class SqlGate {
     /** Nearly all SQL has none of these words and is not looked at any closer. */
     private static final Pattern SUSPECT =
             Pattern.compile("\\b(commit|end|rollback|abort|prepare|begin|start)\\b", Pattern.CASE_INSENSITIVE);
-    /** Of use only there: by any other statement, once it runs, it is too late to widen (25001). */
+    /**
+     * Of use only there: by any other statement, once it runs, it is too late to widen (25001); but before PostgreSQL 16 it is
+     * not too late to reset (measured), which is a named limit.
+     */
     private static final Pattern WIDENS =
             Pattern.compile("\\bread\\b.*\\bwrite\\b|transaction_read_only", Pattern.CASE_INSENSITIVE | Pattern.DOTALL);
     private static final Set<String> WIDENING = Set.of("SET", "RESET");
