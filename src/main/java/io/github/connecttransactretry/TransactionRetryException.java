@@ -5,7 +5,7 @@ import java.util.List;
 
 /**
  * What the engine itself has to say, as opposed to the function. Unchecked and sealed. All but
- * {@link CommitOutcomeUnknownException} mean that <b>nothing was committed</b>.
+ * {@link CommitOutcomeUnknownException} mean that <b>the engine committed nothing</b>.
  */
 public abstract sealed class TransactionRetryException extends RuntimeException
         permits CommitOutcomeUnknownException, DeadlineExceededException, RetriesExhaustedException,
