@@ -229,15 +229,20 @@ final class Attempt<T, X extends Exception> {
     private void end(Verdict verdict, boolean lost, String sqlState, Throwable thrown) {
         boolean serverEndedIt = SqlState.isConnectionLoss(sqlState) && engine.drivers().isServerReply(SqlState.carrier(thrown).orElse(null));
         if (lost || verdict.evicts()) {
-            journey.lostConnection();
-            lease.evict(verdict == Verdict.STALE_SERVER);
-            engine.evicted(journey, verdict == Verdict.STALE_SERVER);
+            evict(verdict == Verdict.STALE_SERVER);
             if (lost && !serverEndedIt) {
                 abandonBackend();
             }
         } else {
             release();
         }
+    }
+
+    /** Throws the connection away, and says so; the call trusts no other of its pool unseen. */
+    void evict(boolean staleServer) {
+        journey.lostConnection();
+        lease.evict(staleServer);
+        engine.evicted(journey, staleServer);
     }
 
     /** Gives the connection back; if that fails, its transaction may still be open on the server. */
@@ -256,10 +261,6 @@ final class Attempt<T, X extends Exception> {
 
     Journey journey() {
         return journey;
-    }
-
-    Engine engine() {
-        return engine;
     }
 
     Lease lease() {

@@ -87,9 +87,7 @@ final class CommitStep<T> {
         if (journey.options().access() == Access.READ_ONLY) {
             return readOnly(trouble);
         }
-        journey.lostConnection();
-        lease.evict(false);
-        attempt.engine().evicted(journey, false);
+        attempt.evict(false);
         return new AttemptResult.InDoubt<>(value, attempt.transaction(), attempt.evidence(),
                 lease.session().backend(), trouble);
     }
@@ -100,8 +98,7 @@ final class CommitStep<T> {
         if (!options.deferrable() && Judgement.isSerializable(options, lease)) {
             return attempt.failed(trouble);
         }
-        lease.evict(false);
-        attempt.engine().evicted(journey, false);
+        attempt.evict(false);
         return new AttemptResult.Done<>(value, attempt.transaction(), true);
     }
 }
