@@ -4,14 +4,12 @@ import io.github.connecttransactretry.classify.Phase;
 import io.github.connecttransactretry.classify.SqlState;
 import io.github.connecttransactretry.classify.Verdict;
 import io.github.connecttransactretry.ground.TransactionState;
+import io.github.connecttransactretry.idempotency.IdempotencyKey;
+import io.github.connecttransactretry.observe.TransactionEvent;
 import io.github.connecttransactretry.outcome.CommitEvidence;
-import io.github.connecttransactretry.outcome.EvidenceStatement;
-import io.github.connecttransactretry.outcome.Incarnation;
 import java.sql.Connection;
-import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.SQLTimeoutException;
-import java.sql.Statement;
+import java.util.Optional;
 
 /**
  * One attempt, from taking a connection to the end of COMMIT. Throws nothing: how it ended is its result.
@@ -28,7 +26,9 @@ final class Attempt<T, X extends Exception> {
     private Lease lease;
     private ConnectionGuard guard;
     private LiveTransaction transaction;
-    private CommitEvidence evidence;
+    private LedgerRow row;
+    private AttemptEvidence evidence;
+    private AfterFunction after;
     private boolean byFunction;
 
     Attempt(Journey journey, TransactionalFunction<T, X> function, Engine engine) {
@@ -41,10 +41,14 @@ final class Attempt<T, X extends Exception> {
         T value;
         try {
             connect();
+            Optional<StoredResult.Found<T>> stored = storedResult();
+            if (stored.isPresent()) {
+                return repeated(stored.get());
+            }
             begin();
             value = body();
             if (!transaction.isRollbackOnly()) {
-                sealEvidence();
+                sealEvidence(value);
             }
         } catch (Throwable thrown) {
             return failed(byFunction ? orEnded(thrown) : thrown);
@@ -59,9 +63,28 @@ final class Attempt<T, X extends Exception> {
         lease = engine.connector().take(journey);
     }
 
-    /** No message of its own at the session's isolation; otherwise one that rides with the driver's BEGIN. */
-    private void begin() throws SQLException {
+    /** Looked up outside the transaction, where it fixes no snapshot; a claim finds out by itself, unless it was refused before. */
+    private Optional<StoredResult.Found<T>> storedResult() throws SQLException {
         phase = Phase.BEGIN;
+        IdempotencyKey key = journey.options().idempotencyKey();
+        row = new LedgerRow(journey.settings(), journey.options(), lease);
+        if (key == null) {
+            return Optional.empty();
+        }
+        if (!row.isWritten()) {
+            throw Refusals.keyWithoutLedger(key);
+        }
+        return key.claimed() && !journey.isKeyTaken() ? Optional.empty()
+                : new StoredResult(journey.settings().writer(), journey.options(), lease).find();
+    }
+
+    private AttemptResult<T> repeated(StoredResult.Found<T> stored) {
+        release();
+        journey.tell(new TransactionEvent.StoredResultReturned(journey.options().label()));
+        return new AttemptResult.Done<>(stored.value(), null, true);
+    }
+
+    private void begin() throws SQLException {
         TransactionOptions options = journey.options();
         Connection connection = lease.connection();
         connection.setReadOnly(options.access() == Access.READ_ONLY);
@@ -69,30 +92,11 @@ final class Attempt<T, X extends Exception> {
         if (options.access() == Access.READ_ONLY && !lease.physical().enforcesReadOnly()) {
             throw Refusals.readOnlyIgnored();
         }
-        String isolation = options.isolation() == Isolation.SESSION ? ""
-                : "SET TRANSACTION ISOLATION LEVEL " + options.isolation().sql() + (options.deferrable() ? ", DEFERRABLE" : "");
-        String early = options.evidenceAtBegin() && takesEvidence() ? EvidenceStatement.sql(lease.session()) : "";
-        if (!isolation.isEmpty() || !early.isEmpty()) {
-            String separator = isolation.isEmpty() || early.isEmpty() ? "" : "; ";
-            try (Statement statement = connection.createStatement()) {
-                boolean rows = statement.execute(isolation + separator + early);
-                if (!early.isEmpty()) {
-                    readEvidence(statement, rows);
-                }
-            }
-        }
+        evidence = new AttemptEvidence(journey, lease, row);
+        evidence.begin(connection);
         guard = new ConnectionGuard(lease, options.access() == Access.READ_ONLY);
         transaction = new LiveTransaction(guard.connection(), journey.attempt(), journey.deadline());
-    }
-
-    private void readEvidence(Statement statement, boolean rows) throws SQLException {
-        if (!rows) {
-            statement.getMoreResults();
-        }
-        try (ResultSet row = statement.getResultSet()) {
-            row.next();
-            evidence = EvidenceStatement.read(row, lease.session());
-        }
+        after = new AfterFunction(journey, lease, guard);
     }
 
     private T body() throws X, SQLException, InterruptedException {
@@ -104,101 +108,35 @@ final class Attempt<T, X extends Exception> {
         if (guard.isBusy()) {
             throw Refusals.stillRunning();
         }
-        if (hasEnded()) {
+        if (after.hasEnded()) {
             throw Refusals.endedBySql(null);
         }
         if (!transaction.isRollbackOnly()) {
-            requireCommittable();
+            after.requireCommittable();
         }
         return value;
     }
 
-    /** Whether the function ended the transaction by itself, so that what it did may be committed and a retry would double it. */
-    private boolean hasEnded() {
-        return lease.physical().transactionState() == TransactionState.IDLE && guard.hasBegun() && !lease.isLost();
-    }
-
     private Throwable orEnded(Throwable thrown) {
-        if (thrown instanceof Error || !hasEnded()) {
+        if (thrown instanceof Error || !after.hasEnded()) {
             return thrown;
         }
         byFunction = false;
         return Refusals.endedBySql(thrown);
     }
 
-    /** What the function did that was refused, or kept to itself. An error comes first: after it a rollback() may well be tried. */
-    private void requireCommittable() throws SQLException, InterruptedException {
-        if (lease.isLost()) {
-            throw lossSeen();
-        }
-        if (lease.physical().transactionState() == TransactionState.FAILED) {
-            throw swallowed();
-        }
-        if (guard.conflict() != null) {
-            throw guard.conflict();
-        }
-        if (guard.refusal() != null) {
-            throw new TransactionRefusedException(guard.refusal().getMessage(), guard.refusal(), journey.failures());
-        }
-        if (Thread.currentThread().isInterrupted()) {
-            throw new InterruptedException("interrupted before COMMIT");
-        }
-        requireTime();
-    }
-
-    private SQLException lossSeen() {
-        SQLException last = guard.lastError();
-        boolean saysSo = SqlState.of(last).filter(SqlState::isConnectionLoss).isPresent();
-        return saysSo ? last : new SQLException("the connection was lost in the function", SqlState.CONNECTION_DOES_NOT_EXIST);
-    }
-
-    /** The error that the function did not pass on; where it bypassed the guard, the server's 25P02 has it as its cause. */
-    private SQLException swallowed() throws SQLException {
-        if (guard.failedBy() != null) {
-            return guard.failedBy();
-        }
-        try (Statement probe = lease.connection().createStatement()) {
-            probe.execute("SELECT 1");
-        } catch (SQLException aborted) {
-            return SqlState.carrier(aborted).orElse(aborted);
-        }
-        return new SQLException("the transaction has failed", SqlState.IN_FAILED_SQL_TRANSACTION);
-    }
-
-    private void requireTime() throws SQLException {
-        if (journey.deadline().hasPassed()) {
-            throw new SQLTimeoutException("no time was left to begin the COMMIT");
-        }
-    }
-
-    /** Directly before COMMIT, where it fixes no snapshot and names the transaction that is really being committed. */
-    private void sealEvidence() throws SQLException {
-        if (takesEvidence() && !isEmpty()) {
+    private void sealEvidence(T value) throws SQLException {
+        if (!isEmpty()) {
             phase = Phase.EVIDENCE;
-            if (evidence == null) {
-                evidence = EvidenceStatement.take(lease.connection(), lease.session());
-            }
-            requireTimeline();
-            requireTime();
+            row.keep(value);
+            evidence.seal();
+            after.requireTime();
         }
     }
 
-    /** Behind a pooler only the evidence tells which server this transaction is on. */
-    private void requireTimeline() throws SQLException {
-        Incarnation here = evidence.incarnation();
-        if (journey.leastTimeline() != null && here != null && here.isOlderThan(journey.leastTimeline())) {
-            throw new SQLException("the server is on an older timeline than the one that answered for this call",
-                    SqlState.READ_ONLY_SQL_TRANSACTION);
-        }
-    }
-
-    private boolean takesEvidence() {
-        return journey.settings().resolves() && journey.options().access() == Access.READ_WRITE;
-    }
-
-    /** Whether no statement was sent, so that there is nothing to commit. */
+    /** Whether there is nothing to commit: no statement was sent, and no key is to be kept. */
     private boolean isEmpty() {
-        return lease.physical().transactionState() == TransactionState.IDLE && !lease.isLost();
+        return lease.physical().transactionState() == TransactionState.IDLE && !lease.isLost() && row.key() == null;
     }
 
     /** The end of an attempt that has nothing to commit. */
@@ -209,7 +147,8 @@ final class Attempt<T, X extends Exception> {
     }
 
     /** Ends the loan and turns what was thrown, before COMMIT or by the server's refusal of it, into a result. */
-    AttemptResult<T> failed(Throwable thrown) {
+    AttemptResult<T> failed(Throwable raised) {
+        Throwable thrown = phase == Phase.COMMIT || phase == Phase.BEGIN && row != null ? explained(raised) : raised;
         if (!byFunction && thrown instanceof InterruptedException) {
             Thread.currentThread().interrupt();
         }
@@ -219,11 +158,19 @@ final class Attempt<T, X extends Exception> {
         boolean lost = lease != null && lease.isLost();
         boolean lostBody = lost && (phase == Phase.BODY || phase == Phase.EVIDENCE);
         String sqlState = SqlState.of(thrown).orElse(null);
-        Verdict verdict = new Judgement(engine, journey.options(), lease).of(phase, thrown, sqlState, byFunction);
+        boolean keyTaken = row != null && row.isRefusedBy(thrown);
+        Verdict verdict = keyTaken ? Verdict.CONFLICT
+                : new Judgement(engine, journey.options(), lease).of(phase, thrown, sqlState, byFunction);
         if (lease != null) {
             end(verdict, lost, sqlState, thrown);
         }
-        return new AttemptResult.NotCommitted<>(new Failed(phase, thrown, sqlState, verdict, byFunction, lostBody), transaction);
+        return new AttemptResult.NotCommitted<>(new Failed(phase, thrown, sqlState, verdict, byFunction, lostBody,
+                keyTaken && row.key() != null), transaction);
+    }
+
+    private Throwable explained(Throwable raised) {
+        return row.isWritten() && row.isDeniedBy(raised)
+                ? Refusals.rowRefused(journey.settings().schema().ledger(), (SQLException) raised, journey.failures()) : raised;
     }
 
     private void end(Verdict verdict, boolean lost, String sqlState, Throwable thrown) {
@@ -271,8 +218,12 @@ final class Attempt<T, X extends Exception> {
         return transaction;
     }
 
+    LedgerRow row() {
+        return row;
+    }
+
     CommitEvidence evidence() {
-        return evidence;
+        return evidence.taken();
     }
 
     void enter(Phase next) {

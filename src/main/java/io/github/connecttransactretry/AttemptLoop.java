@@ -19,7 +19,11 @@ final class AttemptLoop {
             }
             AttemptResult.NotCommitted<T> undone = (AttemptResult.NotCommitted<T>) result;
             undone.runHooks();
-            journey.<X>pauseOrThrow(undone.failed());
+            if (undone.failed().keyTaken()) {
+                journey.keyTaken(undone.failed());
+            } else {
+                journey.<X>pauseOrThrow(undone.failed());
+            }
         }
     }
 }

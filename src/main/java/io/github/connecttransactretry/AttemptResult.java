@@ -10,11 +10,18 @@ import io.github.connecttransactretry.outcome.CommitEvidence;
  */
 sealed interface AttemptResult<T> {
 
-    /** The transaction is committed, or was rolled back because the function asked for it: the call returns the value. */
+    /**
+     * The transaction is committed, or was rolled back because the function asked for it, or, with no transaction, an earlier
+     * call with the same idempotency key was committed: the call returns the value.
+     */
     record Done<T>(T value, LiveTransaction transaction, boolean committed) implements AttemptResult<T> {
 
         /** Runs the hooks; the value. */
         T finish() {
+            if (transaction == null) {
+                // An earlier call did the work.
+                return value;
+            }
             if (committed) {
                 transaction.committed();
             } else {

@@ -20,7 +20,7 @@ public final class CommitOutcomeUnknownException extends TransactionRetryExcepti
         this.evidence = evidence;
     }
 
-    /** What the server can still be asked about; empty if none was taken, as with {@code outcomeNone()}. */
+    /** What the server can still be asked about; empty if none was taken, as with {@code outcome(OutcomeMode.NONE)}. */
     public Optional<CommitEvidence> evidence() {
         return Optional.ofNullable(evidence);
     }

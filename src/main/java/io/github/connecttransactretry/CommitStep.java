@@ -45,14 +45,15 @@ final class CommitStep<T> {
         }
         attempt.enter(Phase.COMMIT);
         Throwable trouble = null;
+        SQLWarning warnings = null;
         try {
-            connection.commit();
+            warnings = attempt.row().commit(connection);
         } catch (Throwable thrown) {
             trouble = thrown;
         }
         lease.disarm();
         if (trouble == null && lease.physical().transactionState() == TransactionState.IDLE) {
-            return acknowledged();
+            return acknowledged(warnings);
         }
         if (isRefusedByServer(trouble)) {
             return attempt.failed(trouble);
@@ -60,8 +61,9 @@ final class CommitStep<T> {
         return ambiguous(trouble == null ? new SQLException("COMMIT returned, but the session is not idle") : trouble);
     }
 
-    private AttemptResult<T> acknowledged() {
-        SQLWarning givenUp = ReplicationWarning.of(lease.connection(), lease.driver()::serverRoutine);
+    private AttemptResult<T> acknowledged(SQLWarning warnings) {
+        SQLWarning ridden = ReplicationWarning.in(warnings, lease.driver()::serverRoutine);
+        SQLWarning givenUp = ridden != null ? ridden : ReplicationWarning.of(lease.connection(), lease.driver()::serverRoutine);
         attempt.release();
         if (givenUp != null) {
             journey.tell(new TransactionEvent.AcknowledgedNotReplicated(journey.options().label(), attempt.evidence()));
@@ -73,8 +75,9 @@ final class CommitStep<T> {
 
     private boolean isRefusedByServer(Throwable trouble) {
         // A pooler that lost its server may answer with an ERROR of its own, which names no function of PostgreSQL's.
-        if (lease.driver().serverRoutine(trouble) == null || lease.isLost()
-                || lease.physical().transactionState() != TransactionState.IDLE) {
+        // Where a ledger row was refused, the COMMIT behind it was skipped and the transaction is still there.
+        boolean over = lease.physical().transactionState() == TransactionState.IDLE || attempt.row().isWritten();
+        if (lease.driver().serverRoutine(trouble) == null || lease.isLost() || !over) {
             return false;
         }
         String sqlState = ((SQLException) trouble).getSQLState();

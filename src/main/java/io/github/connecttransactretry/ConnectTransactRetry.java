@@ -2,6 +2,9 @@ package io.github.connecttransactretry;
 
 import io.github.connecttransactretry.ground.ConnectionSource;
 import io.github.connecttransactretry.observe.TransactionEvent;
+import io.github.connecttransactretry.outcome.CommitEvidence;
+import io.github.connecttransactretry.outcome.CommitOutcome;
+import java.time.Duration;
 import java.util.Objects;
 import javax.sql.DataSource;
 
@@ -134,6 +137,40 @@ public final class ConnectTransactRetry implements AutoCloseable {
             return null;
         };
         run(options, function);
+    }
+
+    /**
+     * Finds out, hours later and in another process if need be, what became of a COMMIT in doubt: with the default options'
+     * time limit. See {@link #resolve(CommitEvidence, Duration)}.
+     */
+    public CommitOutcome resolve(CommitEvidence evidence) {
+        return resolve(evidence, null);
+    }
+
+    /**
+     * Finds out, hours later and in another process if need be, what became of a COMMIT in doubt. Where the evidence has a
+     * token, the answer is forced and final: either the transaction is committed, or it never will be. Runs no hooks.
+     *
+     * @param evidence of {@link CommitOutcomeUnknownException#evidence()}, perhaps printed and
+     *                 {@linkplain CommitEvidence#parse parsed} since, not null
+     * @param limit    how long it may take, or null for the default options' limit
+     * @return Unknown if it can no longer be known, or not within the limit
+     * @throws IllegalStateException if the engine is closed
+     */
+    public CommitOutcome resolve(CommitEvidence evidence, Duration limit) {
+        Objects.requireNonNull(evidence, "evidence is null: give what CommitOutcomeUnknownException.evidence() held");
+        TransactionOptions options = engine.settings().defaults();
+        calls.begin();
+        Journey journey = new Journey(engine.settings(), limit == null ? options : options.withTimeout(limit));
+        try {
+            CommitOutcome outcome = engine.inquiry().find(journey.options(), 0, evidence, journey.deadline());
+            if (outcome instanceof CommitOutcome.NotCommitted) {
+                journey.abandon(evidence.backend());
+            }
+            return outcome;
+        } finally {
+            engine.fencing().afterCall(journey, calls::end);
+        }
     }
 
     /** Lets no further call begin; those that are under way go on to their end. May be called again. */

@@ -9,13 +9,19 @@ import io.github.connecttransactretry.ground.TimeSource;
 import io.github.connecttransactretry.observe.Events;
 import io.github.connecttransactretry.observe.Slf4jListener;
 import io.github.connecttransactretry.observe.TransactionListener;
+import io.github.connecttransactretry.outcome.BackendFence;
 import io.github.connecttransactretry.outcome.CommitOutcomeResolver;
 import io.github.connecttransactretry.outcome.CommitSchema;
+import io.github.connecttransactretry.outcome.LedgerResolver;
+import io.github.connecttransactretry.outcome.LedgerWriter;
 import io.github.connecttransactretry.outcome.TransactionStatusResolver;
 import io.github.connecttransactretry.pacing.RetryPolicy;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.UUID;
+import java.util.function.Supplier;
 import javax.sql.DataSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -25,18 +31,22 @@ public final class ConnectTransactRetryBuilder {
 
     private static final Logger LOG = LoggerFactory.getLogger(ConnectTransactRetryBuilder.class);
 
-    private static final String NO_RESOLVER = "a resolver is null: give one, or call outcomeNone()";
+    private static final String NO_RESOLVER = "a resolver is null: give one, or leave it out";
 
     private final DataSource dataSource;
     private final ConnectionSource connections;
     private final List<TransactionListener> listeners = new ArrayList<>(List.of(new Slf4jListener()));
     private RetryPolicy policy = RetryPolicy.defaults();
     private ErrorClassifier classifier = PostgresClassifier.standard();
-    private List<CommitOutcomeResolver> resolvers = List.of(new TransactionStatusResolver());
+    private OutcomeMode mode = OutcomeMode.AUTOMATIC;
+    private List<CommitOutcomeResolver> resolvers = List.of();
+    private Duration allowedClockSkew = LedgerResolver.DEFAULT_SKEW;
+    private LedgerWriter writer;
+    private Supplier<UUID> tokens = UUID::randomUUID;
     private DataSource resolverDataSource;
     private CommitSchema schema = CommitSchema.standard();
     private TransactionOptions defaults = TransactionOptions.defaults();
-    private boolean fencing = true;
+    private BackendFence fence = new BackendFence(true);
     private boolean physicalReplication = true;
     private boolean connectOnCaller;
     private int mostInPool = Integer.MAX_VALUE;
@@ -65,28 +75,45 @@ public final class ConnectTransactRetryBuilder {
     }
 
     /**
-     * Who finds out what became of an ambiguous COMMIT, in the order of asking; {@link TransactionStatusResolver} if not said.
+     * By what the engine finds out what became of a COMMIT in doubt; {@link OutcomeMode#AUTOMATIC} if not said.
      *
-     * @throws IllegalArgumentException if none is given: say {@link #outcomeNone()} if that is meant
+     * @param outcomeMode what each writing call leaves behind, and is asked first, not null
+     * @param then        asked after that, in this order, for example {@code new CamoResolver()}; a call's own
+     *                    {@link TransactionOptions#withVerification verification} is asked last of all
      */
-    public ConnectTransactRetryBuilder resolvers(CommitOutcomeResolver... chain) {
-        Objects.requireNonNull(chain, NO_RESOLVER);
-        for (CommitOutcomeResolver resolver : chain) {
+    public ConnectTransactRetryBuilder outcome(OutcomeMode outcomeMode, CommitOutcomeResolver... then) {
+        this.mode = Objects.requireNonNull(outcomeMode, "outcomeMode is null: give one, or leave it out");
+        for (CommitOutcomeResolver resolver : Objects.requireNonNull(then, NO_RESOLVER)) {
             Objects.requireNonNull(resolver, NO_RESOLVER);
         }
-        if (chain.length == 0) {
-            throw new IllegalArgumentException("no resolver is given: name one, or call outcomeNone()");
-        }
-        this.resolvers = List.of(chain);
+        this.resolvers = List.of(then);
         return this;
     }
 
     /**
-     * Nobody: an ambiguous COMMIT is a {@link CommitOutcomeUnknownException} at once, and no evidence is taken, which saves
-     * a round trip.
+     * The whole chain spelled out, in the order of asking, for a chain that {@link #outcome} cannot say. A
+     * {@link LedgerResolver} in it has every writing call leave a row in the ledger of {@link #schema}.
+     *
+     * @throws IllegalArgumentException if none is given: say {@code outcome(OutcomeMode.NONE)} if that is meant
      */
-    public ConnectTransactRetryBuilder outcomeNone() {
-        this.resolvers = List.of();
+    public ConnectTransactRetryBuilder resolvers(CommitOutcomeResolver... chain) {
+        if (Objects.requireNonNull(chain, NO_RESOLVER).length == 0) {
+            throw new IllegalArgumentException("no resolver is given: name one, or call outcome(OutcomeMode.NONE)");
+        }
+        return outcome(OutcomeMode.NONE, chain);
+    }
+
+    /**
+     * How far the clocks of database servers that follow one another may lie apart; a minute if not said. A ledger that was
+     * purged up to so shortly before a COMMIT is not asked about it.
+     *
+     * @throws IllegalArgumentException if it is negative
+     */
+    public ConnectTransactRetryBuilder allowedClockSkew(Duration skew) {
+        if (Objects.requireNonNull(skew, "allowedClockSkew is null: give a Duration").isNegative()) {
+            throw new IllegalArgumentException("allowedClockSkew is " + skew + ": give a duration that is not negative");
+        }
+        this.allowedClockSkew = skew;
         return this;
     }
 
@@ -126,7 +153,7 @@ public final class ConnectTransactRetryBuilder {
 
     /** Whether abandoned backends are ended (by {@code pg_terminate_backend}, same role) rather than waited for; true if not said. */
     public ConnectTransactRetryBuilder fencing(boolean terminate) {
-        this.fencing = terminate;
+        this.fence = new BackendFence(terminate);
         return this;
     }
 
@@ -169,6 +196,24 @@ public final class ConnectTransactRetryBuilder {
         return this;
     }
 
+    /** For tests, which break it on purpose. */
+    ConnectTransactRetryBuilder fence(BackendFence broken) {
+        this.fence = broken;
+        return this;
+    }
+
+    /** For tests, which break it on purpose. */
+    ConnectTransactRetryBuilder ledgerWriter(LedgerWriter broken) {
+        this.writer = broken;
+        return this;
+    }
+
+    /** For tests, which name the tokens. */
+    ConnectTransactRetryBuilder tokens(Supplier<UUID> source) {
+        this.tokens = source;
+        return this;
+    }
+
     /** For tests, which need a driver that lies. */
     ConnectTransactRetryBuilder drivers(DriverSupport... supports) {
         this.drivers = List.of(supports);
@@ -197,8 +242,10 @@ public final class ConnectTransactRetryBuilder {
             LOG.info("{} is no pool that the engine can get past: if it is one, give the builder a resolverDataSource, so that"
                     + " finding out about a commit in doubt does not wait behind other calls", dataSource.getClass().getName());
         }
-        Settings settings = new Settings(policy, classifier, resolvers, schema, defaults, fencing, physicalReplication,
-                mostInPool, connectOnCaller, new Events(listeners), time);
+        OutcomePlan plan = new OutcomePlan(mode, new TransactionStatusResolver(), new LedgerResolver(schema, allowedClockSkew),
+                resolvers);
+        Settings settings = new Settings(policy, classifier, plan, schema, writer == null ? new LedgerWriter(schema) : writer,
+                tokens, defaults, fence, physicalReplication, mostInPool, connectOnCaller, new Events(listeners), time);
         return new ConnectTransactRetry(Engine.assemble(settings, pool, resolverPool, known));
     }
 }

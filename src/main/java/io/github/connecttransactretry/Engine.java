@@ -20,7 +20,7 @@ record Engine(Settings settings, Drivers drivers, Connector connector, OutcomeIn
     static Engine assemble(Settings settings, Pool pool, Pool resolverPool, Drivers drivers) {
         EngineThreads threads = new EngineThreads();
         Watchdog watchdog = new Watchdog(threads);
-        SessionCatalogue sessions = new SessionCatalogue(settings.schema(), settings.resolves());
+        SessionCatalogue sessions = new SessionCatalogue(settings.schema(), settings.plan(), settings.time());
         Connector connector = new Connector(pool, drivers, new Opener(threads, pool.longestWait().isPresent()), new Evictor(pool, settings.time()), watchdog, sessions,
                 new Door(settings.mostInPool()), settings.connectOnCaller());
         ResolverRoad road = ResolverRoad.of(pool, resolverPool, drivers, new Opener(threads, false), watchdog, settings.time());

@@ -14,8 +14,10 @@ import io.github.connecttransactretry.observe.AttemptFailure;
  * @param verdict     what the classifiers made of it
  * @param byFunction  whether the function itself threw it, so that the caller gets it unchanged if it is not retried
  * @param lostBody    whether the connection was lost in or after the function, before COMMIT
+ * @param keyTaken    whether another call with the same idempotency key was first
  */
-record Failed(Phase phase, Throwable thrown, String sqlState, Verdict verdict, boolean byFunction, boolean lostBody) {
+record Failed(Phase phase, Throwable thrown, String sqlState, Verdict verdict, boolean byFunction, boolean lostBody,
+              boolean keyTaken) {
 
     /** What the server or driver said. The text of a function's own exception is the user's, who gets it: its class must do. */
     String message() {

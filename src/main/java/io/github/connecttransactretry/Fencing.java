@@ -31,14 +31,14 @@ final class Fencing {
 
     Fencing(Settings settings, ResolverRoad road, EngineThreads threads) {
         this.settings = settings;
-        this.fence = new BackendFence(settings.fencing());
+        this.fence = settings.fence();
         this.road = road;
         this.threads = threads;
     }
 
     /** Sees to it that the call's abandoned backends have ended, as far as that can be had soon. */
     void beforeAttempt(Journey journey) {
-        if (settings.fencing() && !journey.abandoned().isEmpty()) {
+        if (fence.terminates() && !journey.abandoned().isEmpty()) {
             fence(journey.options().label(), journey.abandoned(), journey.deadline().share(SHARE).within(LONGEST));
         }
     }
@@ -49,7 +49,7 @@ final class Fencing {
      * @param done run when nothing is left to do, at once or later on another thread
      */
     void afterCall(Journey journey, Runnable done) {
-        if (!settings.fencing() || journey.abandoned().isEmpty()) {
+        if (!fence.terminates() || journey.abandoned().isEmpty()) {
             done.run();
             return;
         }

@@ -32,6 +32,7 @@ final class Journey {
     private long attemptStartedNanos;
     private boolean lostConnection;
     private String leastTimeline;
+    private boolean keyTaken;
 
     Journey(Settings settings, TransactionOptions options) {
         TimeSource time = settings.time();
@@ -105,6 +106,17 @@ final class Journey {
         tell(new TransactionEvent.AttemptStarted(options.label(), attempt));
     }
 
+    /** Whether another call with this one's idempotency key was seen to have taken effect. */
+    boolean isKeyTaken() {
+        return keyTaken;
+    }
+
+    /** Goes on at once, whatever the number of attempts: the other call's result only has to be fetched. */
+    void keyTaken(Failed failed) {
+        keyTaken = true;
+        record(failed);
+    }
+
     /** Waits until the next attempt may begin, or throws what the caller gets instead. */
     <X extends Exception> void pauseOrThrow(Failed failed) throws X {
         AttemptFailure failure = record(failed);
@@ -144,6 +156,9 @@ final class Journey {
         }
         if (failed.thrown() instanceof TransactionRefusedException) {
             throw new TransactionRefusedException(failed.thrown().getMessage(), failed.thrown().getCause(), failures);
+        }
+        if (failed.thrown() instanceof IdempotencyConflictException) {
+            throw new IdempotencyConflictException(failed.thrown().getMessage(), failures);
         }
         String what = failed.phase() == Phase.BODY
                 ? "a statement of the function failed, and the function went on as if it had not"

@@ -34,7 +34,7 @@ final class OutcomeInquiry {
         this.drivers = drivers;
         this.road = road;
         this.sessions = sessions;
-        this.fence = new BackendFence(settings.fencing());
+        this.fence = settings.fence();
     }
 
     /**
@@ -47,16 +47,20 @@ final class OutcomeInquiry {
             return result;
         }
         AttemptResult.InDoubt<T> doubt = (AttemptResult.InDoubt<T>) result;
-        CommitOutcome outcome = find(journey, doubt.evidence());
+        CommitOutcome outcome = find(journey.options(), journey.attempt(), doubt.evidence(), journey.deadline());
         if (outcome instanceof CommitOutcome.Committed) {
             journey.answeredOn(((CommitOutcome.Committed) outcome).timeline());
             return new AttemptResult.Done<>(doubt.value(), doubt.transaction(), true);
         }
         if (outcome instanceof CommitOutcome.NotCommitted) {
             journey.answeredOn(((CommitOutcome.NotCommitted) outcome).timeline());
+            if (doubt.evidence().ledger() != null) {
+                // A tombstone keeps its COMMIT out; the backend may still sit on row locks.
+                journey.abandon(doubt.abandoned());
+            }
             String sqlState = SqlState.of(doubt.cause()).orElse(null);
             return new AttemptResult.NotCommitted<>(new Failed(Phase.COMMIT, doubt.cause(), sqlState,
-                    verdict(journey, doubt.cause(), sqlState), false, false), doubt.transaction());
+                    verdict(journey, doubt.cause(), sqlState), false, false, false), doubt.transaction());
         }
         journey.abandon(doubt.abandoned());
         doubt.transaction().unknown(doubt.evidence());
@@ -78,11 +82,16 @@ final class OutcomeInquiry {
                 true, journey.options().isolation() == Isolation.SERIALIZABLE));
     }
 
-    private CommitOutcome find(Journey journey, CommitEvidence evidence) {
-        String label = journey.options().label();
+    /**
+     * What became of a COMMIT.
+     *
+     * @param attempt 0 if it is asked about later, by its evidence alone
+     */
+    CommitOutcome find(TransactionOptions options, int attempt, CommitEvidence evidence, Deadline deadline) {
+        String label = options.label();
         long began = settings.time().nanoTime();
-        journey.tell(new TransactionEvent.OutcomeAsked(label, journey.attempt(), evidence));
-        Asking asking = new Asking(label, evidence, journey.deadline());
+        settings.events().tell(new TransactionEvent.OutcomeAsked(label, attempt, evidence));
+        Asking asking = new Asking(options, attempt == 0, evidence, deadline);
         boolean interrupted = Thread.interrupted();
         try {
             asking.askAll();
@@ -92,22 +101,24 @@ final class OutcomeInquiry {
             }
         }
         Duration took = Duration.ofNanos(settings.time().nanoTime() - began);
-        journey.tell(new TransactionEvent.OutcomeResolved(label, asking.outcome, asking.answeredBy, took, evidence));
+        settings.events().tell(new TransactionEvent.OutcomeResolved(label, asking.outcome, asking.answeredBy, took, evidence));
         return asking.outcome;
     }
 
     /** One doubt being looked into. */
     private final class Asking {
 
-        private final String label;
+        private final TransactionOptions options;
+        private final boolean later;
         private final CommitEvidence evidence;
         private final Deadline deadline;
         private boolean interrupted;
         private CommitOutcome outcome = new Unknown("no resolver is configured");
         private String answeredBy = "";
 
-        Asking(String label, CommitEvidence evidence, Deadline deadline) {
-            this.label = label;
+        Asking(TransactionOptions options, boolean later, CommitEvidence evidence, Deadline deadline) {
+            this.options = options;
+            this.later = later;
             this.evidence = evidence;
             this.deadline = deadline;
         }
@@ -116,7 +127,7 @@ final class OutcomeInquiry {
             if (evidence == null) {
                 return;
             }
-            for (CommitOutcomeResolver resolver : settings.resolvers()) {
+            for (CommitOutcomeResolver resolver : settings.plan().chain(evidence, options)) {
                 try {
                     String name = resolver.name();
                     outcome = ask(resolver);
@@ -156,7 +167,7 @@ final class OutcomeInquiry {
             try (ResolverRoad.Stop stop = road.open(deadline, round)) {
                 try {
                     CommitOutcome answer = resolver.resolve(
-                            new RoadsideQuestion(label, evidence, deadline, stop, settings, drivers, sessions, fence));
+                            new RoadsideQuestion(options.label(), later, evidence, deadline, stop, settings, drivers, sessions, fence));
                     return answer == null ? new Unknown(resolver.name() + " answered null") : answer;
                 } catch (Throwable failed) {
                     stop.throwAway();

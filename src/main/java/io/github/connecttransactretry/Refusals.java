@@ -1,6 +1,10 @@
 package io.github.connecttransactretry;
 
+import io.github.connecttransactretry.idempotency.IdempotencyKey;
+import io.github.connecttransactretry.observe.AttemptFailure;
+import io.github.connecttransactretry.outcome.LedgerTable;
 import java.sql.Connection;
+import java.sql.SQLException;
 import java.util.List;
 import java.util.Optional;
 
@@ -44,6 +48,56 @@ final class Refusals {
     static TransactionRefusedException readOnlyIgnored() {
         return of("a read-only call needs a driver that sends READ ONLY to the server, and this connection has"
                 + " readOnlyMode=ignore: remove that property from the JDBC URL");
+    }
+
+    static TransactionRefusedException ledgerMissing(String ledger, LedgerTable found) {
+        String what = found.installed() ? "the role lacks " + String.join(", ", found.lacking()) + " of it" : "it is not there";
+        return of("the engine is to write the ledger " + ledger + ", and " + what + ": run schema.sql of this library, with its"
+                + " GRANTs, or CommitSchema.install and CommitSchema.grant, or build the engine with another OutcomeMode");
+    }
+
+    static TransactionRefusedException watermarkHidden(String ledger) {
+        return of("the watermark row of the ledger " + ledger + " is not to be seen: run schema.sql again if it is missing, and if"
+                + " row security is on for that table, give the role a policy that shows it");
+    }
+
+    /** The row went out in the COMMIT message and was refused for a reason of the ledger's own, or of a deferred trigger's. */
+    static TransactionRefusedException rowRefused(String ledger, SQLException refused, List<AttemptFailure> failures) {
+        return new TransactionRefusedException("the COMMIT, which writes a row into the ledger " + ledger + ", was refused, and"
+                + " nothing is committed (" + AttemptFailure.firstLine(refused) + "): the role needs the GRANTs in schema.sql of"
+                + " this library, so does a role that the function takes on by SET ROLE, and where row security is on for the"
+                + " ledger's tables, a policy", refused, failures);
+    }
+
+    static TransactionRefusedException keyWithoutLedger(IdempotencyKey key) {
+        return of("the call has the idempotency key " + key.key() + ", which lives in the ledger, and the engine writes none: build"
+                + " it with outcome(OutcomeMode.LEDGER), or enable the ledger (CommitLedger.enable)");
+    }
+
+    static TransactionRefusedException notEncoded(IdempotencyKey key, RuntimeException refused) {
+        return new TransactionRefusedException("the result of the call with the idempotency key " + key.key() + " could not be"
+                + " encoded by the codec " + key.codec().name() + ", and nothing was committed (" + described(refused) + ")",
+                refused, List.of());
+    }
+
+    static TransactionRefusedException notDecoded(IdempotencyKey key, RuntimeException unreadable) {
+        return new TransactionRefusedException("the call with the idempotency key " + key.key() + " took effect before, and its"
+                + " stored result cannot be read by the codec " + key.codec().name() + " (" + described(unreadable) + ")",
+                unreadable, List.of());
+    }
+
+    private static String described(RuntimeException thrown) {
+        return thrown instanceof ClassCastException ? "the function's type is not the codec's" : thrown.toString();
+    }
+
+    static IdempotencyConflictException keyOfAnotherCall(IdempotencyKey key, String what, String before, String now) {
+        return new IdempotencyConflictException("the idempotency key " + key.key() + " was used before by a call with the " + what
+                + " " + quoted(before) + ", and this call's is " + quoted(now) + ": give each piece of work a key of its own",
+                List.of());
+    }
+
+    private static String quoted(String text) {
+        return text == null ? "(none)" : '"' + text + '"';
     }
 
     static TransactionRefusedException nested() {

@@ -15,6 +15,20 @@ final class ReplicationWarning {
     }
 
     /**
+     * The warning if it is among these, or null.
+     *
+     * @param warnings the first of them, or null for none
+     * @param routine  the server's function that a warning names
+     */
+    static SQLWarning in(SQLWarning warnings, Function<Throwable, String> routine) {
+        SQLWarning warning = warnings;
+        while (warning != null && !WAIT.equals(routine.apply(warning))) {
+            warning = warning.getNextWarning();
+        }
+        return warning;
+    }
+
+    /**
      * The warning if it is there, or if it cannot be known that it is not; else null.
      *
      * @param connection just after its COMMIT; its warnings were cleared just before
@@ -22,11 +36,7 @@ final class ReplicationWarning {
      */
     static SQLWarning of(Connection connection, Function<Throwable, String> routine) {
         try {
-            SQLWarning warning = connection.getWarnings();
-            while (warning != null && !WAIT.equals(routine.apply(warning))) {
-                warning = warning.getNextWarning();
-            }
-            return warning;
+            return in(connection.getWarnings(), routine);
         } catch (SQLException | RuntimeException unreadable) {
             return new SQLWarning("the warnings of the COMMIT could not be read", unreadable);
         }

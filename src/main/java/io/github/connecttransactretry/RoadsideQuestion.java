@@ -20,6 +20,7 @@ final class RoadsideQuestion implements OutcomeQuestion {
     private static final int MOST_DOUBLINGS = 7;
 
     private final String label;
+    private final boolean later;
     private final CommitEvidence evidence;
     private final Deadline deadline;
     private final ResolverRoad.Stop stop;
@@ -28,9 +29,10 @@ final class RoadsideQuestion implements OutcomeQuestion {
     private final SessionCatalogue sessions;
     private final BackendFence fence;
 
-    RoadsideQuestion(String label, CommitEvidence evidence, Deadline deadline, ResolverRoad.Stop stop, Settings settings,
-                     Drivers drivers, SessionCatalogue sessions, BackendFence fence) {
+    RoadsideQuestion(String label, boolean later, CommitEvidence evidence, Deadline deadline, ResolverRoad.Stop stop,
+                     Settings settings, Drivers drivers, SessionCatalogue sessions, BackendFence fence) {
         this.label = label;
+        this.later = later;
         this.evidence = evidence;
         this.deadline = deadline;
         this.stop = stop;
@@ -53,6 +55,11 @@ final class RoadsideQuestion implements OutcomeQuestion {
     @Override
     public Deadline deadline() {
         return deadline;
+    }
+
+    @Override
+    public boolean isLater() {
+        return later;
     }
 
     @Override

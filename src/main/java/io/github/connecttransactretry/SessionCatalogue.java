@@ -1,6 +1,7 @@
 package io.github.connecttransactretry;
 
 import io.github.connecttransactretry.ground.PhysicalConnection;
+import io.github.connecttransactretry.ground.TimeSource;
 import io.github.connecttransactretry.outcome.CommitSchema;
 import io.github.connecttransactretry.outcome.ServerProfile;
 import io.github.connecttransactretry.outcome.ServerSession;
@@ -23,15 +24,17 @@ final class SessionCatalogue {
     private static final Logger LOG = LoggerFactory.getLogger(SessionCatalogue.class);
 
     private final CommitSchema schema;
-    private final boolean needsTransactionIds;
+    private final OutcomePlan plan;
+    private final TimeSource time;
     /** Driver connections do not define equals, so that weak keys are compared by identity. */
     private final Map<Connection, ServerSession> sessions = Collections.synchronizedMap(new WeakHashMap<>());
     private final AtomicBoolean warnedOfAsynchronousCommit = new AtomicBoolean();
     private volatile ServerProfile profile;
 
-    SessionCatalogue(CommitSchema schema, boolean needsTransactionIds) {
+    SessionCatalogue(CommitSchema schema, OutcomePlan plan, TimeSource time) {
         this.schema = schema;
-        this.needsTransactionIds = needsTransactionIds;
+        this.plan = plan;
+        this.time = time;
     }
 
     /**
@@ -60,10 +63,12 @@ final class SessionCatalogue {
         boolean autoCommit = connection.getAutoCommit();
         connection.setAutoCommit(true);
         try {
-            ServerSession learnt = reader(connection).learn(physical);
+            ServerProfile known = profile(connection);
+            ServerSession learnt = new SessionReader(schema, known).learn(physical, time::nanoTime);
+            plan.requireServed(known, learnt, schema.ledger());
             warnOfAsynchronousCommit(learnt);
             return learnt;
-        } catch (SQLException refused) {
+        } catch (SQLException | TransactionRefusedException refused) {
             // The tables may have changed since the server was looked at: look again next time.
             profile = null;
             throw refused;
@@ -76,19 +81,24 @@ final class SessionCatalogue {
 
     /** The reader that fits the server. */
     SessionReader reader(Connection connection) throws SQLException {
+        return new SessionReader(schema, profile(connection));
+    }
+
+    private ServerProfile profile(Connection connection) throws SQLException {
         ServerProfile current = profile;
         if (current == null) {
             current = ServerProfile.read(connection, schema);
             profile = current;
             warnOfTable(current);
         }
-        if (needsTransactionIds) {
-            current.refusalOfTransactionIds().ifPresent(Refusals::refuse);
-        }
-        return new SessionReader(schema, current);
+        return current;
     }
 
     private void warnOfTable(ServerProfile current) {
+        if (plan.mode() == OutcomeMode.AUTOMATIC && current.ledger().installed() && !current.ledger().isUsable()) {
+            LOG.warn("the ledger {} is there but cannot be used, for want of {}, and is left alone: run CommitSchema.grant, or the"
+                    + " GRANTs in schema.sql", schema.ledger(), current.ledger().lacking());
+        }
         switch (current.table()) {
             case UNREADABLE:
                 LOG.warn("the incarnation table of schema {} is there but may not be read, so that no commit in doubt can be found"

@@ -1,5 +1,8 @@
 package io.github.connecttransactretry;
 
+import io.github.connecttransactretry.idempotency.IdempotencyKey;
+import io.github.connecttransactretry.outcome.CommitVerification;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Objects;
@@ -15,15 +18,18 @@ import java.util.Objects;
  * @param deadline        when the whole call has to be over, or null if there is a {@code timeout} instead
  * @param label           a name for logs and events, not null, empty for none; put no secret into it
  * @param evidenceAtBegin whether the evidence is taken at BEGIN; see {@link #withEvidenceAtBegin()}
+ * @param idempotencyKey  the name under which the call takes effect at most once, or null
+ * @param verification    the user's own way to find out what became of this call's COMMIT, asked last, or null
  */
 public record TransactionOptions(Isolation isolation, Access access, boolean deferrable, Duration timeout,
-                                 Instant deadline, String label, boolean evidenceAtBegin) {
+                                 Instant deadline, String label, boolean evidenceAtBegin, IdempotencyKey idempotencyKey,
+                                 CommitVerification verification) {
 
     /** How long a call may take if nothing is said: {@value #DEFAULT_TIMEOUT_SECONDS} seconds. */
     public static final int DEFAULT_TIMEOUT_SECONDS = 30;
 
     private static final TransactionOptions DEFAULTS = new TransactionOptions(Isolation.SESSION, Access.READ_WRITE, false,
-            Duration.ofSeconds(DEFAULT_TIMEOUT_SECONDS), null, "", false);
+            Duration.ofSeconds(DEFAULT_TIMEOUT_SECONDS), null, "", false, null, null);
 
     /** Checks that the parts are there and fit each other. */
     public TransactionOptions {
@@ -39,6 +45,14 @@ public record TransactionOptions(Isolation isolation, Access access, boolean def
         if (deferrable && (isolation != Isolation.SERIALIZABLE || access != Access.READ_ONLY)) {
             throw new IllegalArgumentException(
                     "DEFERRABLE has no effect unless SERIALIZABLE and READ ONLY (manual, SET TRANSACTION): ask for both");
+        }
+        if (idempotencyKey != null && access == Access.READ_ONLY) {
+            throw new IllegalArgumentException("a read-only call writes no row and so cannot have an idempotency key: leave the"
+                    + " key out, or let the call write");
+        }
+        if (idempotencyKey != null && (label.indexOf('\0') >= 0 || !StandardCharsets.UTF_8.newEncoder().canEncode(label))) {
+            throw new IllegalArgumentException("the label is kept with the idempotency key, and has a NUL or half a surrogate"
+                    + " pair, which PostgreSQL cannot keep: give plain text");
         }
     }
 
@@ -67,19 +81,32 @@ public record TransactionOptions(Isolation isolation, Access access, boolean def
         return DEFAULTS.withAccess(Access.READ_ONLY);
     }
 
+    /** The defaults with an idempotency key that keeps no result; see {@link #withIdempotencyKey(IdempotencyKey)}. */
+    public static TransactionOptions idempotencyKey(String key) {
+        return DEFAULTS.withIdempotencyKey(IdempotencyKey.of(key));
+    }
+
+    /** The defaults with an idempotency key; see {@link #withIdempotencyKey(IdempotencyKey)}. */
+    public static TransactionOptions idempotencyKey(IdempotencyKey key) {
+        return DEFAULTS.withIdempotencyKey(key);
+    }
+
     /** These options at another isolation level. */
     public TransactionOptions withIsolation(Isolation level) {
-        return new TransactionOptions(level, access, deferrable, timeout, deadline, label, evidenceAtBegin);
+        return new TransactionOptions(level, access, deferrable, timeout, deadline, label, evidenceAtBegin, idempotencyKey,
+                verification);
     }
 
     /** These options with another access mode. */
     public TransactionOptions withAccess(Access mode) {
-        return new TransactionOptions(isolation, mode, deferrable, timeout, deadline, label, evidenceAtBegin);
+        return new TransactionOptions(isolation, mode, deferrable, timeout, deadline, label, evidenceAtBegin, idempotencyKey,
+                verification);
     }
 
     /** These options as SERIALIZABLE READ ONLY DEFERRABLE: waits for a snapshot that needs no conflict checks. */
     public TransactionOptions asDeferrable() {
-        return new TransactionOptions(Isolation.SERIALIZABLE, Access.READ_ONLY, true, timeout, deadline, label, evidenceAtBegin);
+        return new TransactionOptions(Isolation.SERIALIZABLE, Access.READ_ONLY, true, timeout, deadline, label, evidenceAtBegin, idempotencyKey,
+                verification);
     }
 
     /**
@@ -89,20 +116,21 @@ public record TransactionOptions(Isolation isolation, Access access, boolean def
      */
     public TransactionOptions withTimeout(Duration limit) {
         Objects.requireNonNull(limit, "timeout is null: give a Duration");
-        return new TransactionOptions(isolation, access, deferrable, limit, null, label,
-                evidenceAtBegin);
+        return new TransactionOptions(isolation, access, deferrable, limit, null, label, evidenceAtBegin, idempotencyKey,
+                verification);
     }
 
     /** These options with the moment that a caller further up has set; replaces the timeout. */
     public TransactionOptions withDeadline(Instant moment) {
         Objects.requireNonNull(moment, "deadline is null: give an Instant");
-        return new TransactionOptions(isolation, access, deferrable, null, moment, label,
-                evidenceAtBegin);
+        return new TransactionOptions(isolation, access, deferrable, null, moment, label, evidenceAtBegin, idempotencyKey,
+                verification);
     }
 
     /** These options with a name for logs and events. */
     public TransactionOptions withLabel(String name) {
-        return new TransactionOptions(isolation, access, deferrable, timeout, deadline, name, evidenceAtBegin);
+        return new TransactionOptions(isolation, access, deferrable, timeout, deadline, name, evidenceAtBegin, idempotencyKey,
+                verification);
     }
 
     /**
@@ -112,6 +140,27 @@ public record TransactionOptions(Isolation isolation, Access access, boolean def
      * while the lock was waited for (measured), and {@code SET TRANSACTION SNAPSHOT} fails.
      */
     public TransactionOptions withEvidenceAtBegin() {
-        return new TransactionOptions(isolation, access, deferrable, timeout, deadline, label, true);
+        return new TransactionOptions(isolation, access, deferrable, timeout, deadline, label, true, idempotencyKey,
+                verification);
+    }
+
+    /**
+     * These options with a name for the work, under which it takes effect at most once, across threads, processes and
+     * restarts, as long as its row in the ledger is kept: a repeat returns the stored result and does not run the function.
+     * Needs an engine that writes a ledger. The call's label and the key's fingerprint and codec must be those of the first
+     * call, else it ends in an {@link IdempotencyConflictException}.
+     */
+    public TransactionOptions withIdempotencyKey(IdempotencyKey key) {
+        Objects.requireNonNull(key, "idempotencyKey is null: give one, or leave it out");
+        return new TransactionOptions(isolation, access, deferrable, timeout, deadline, label, evidenceAtBegin, key, verification);
+    }
+
+    /**
+     * These options with the call's own way to find out whether it was committed, asked when nothing else of the engine's has
+     * an answer. It is asked once the abandoned backend is seen ended, so that what it does not find cannot come later.
+     */
+    public TransactionOptions withVerification(CommitVerification look) {
+        Objects.requireNonNull(look, "verification is null: give one, or leave it out");
+        return new TransactionOptions(isolation, access, deferrable, timeout, deadline, label, evidenceAtBegin, idempotencyKey, look);
     }
 }

@@ -8,7 +8,8 @@ import java.util.List;
  * {@link CommitOutcomeUnknownException} mean that <b>the engine committed nothing</b>.
  */
 public abstract sealed class TransactionRetryException extends RuntimeException
-        permits CommitOutcomeUnknownException, DeadlineExceededException, RetriesExhaustedException,
+        permits CommitOutcomeUnknownException, DeadlineExceededException, IdempotencyConflictException,
+        RetriesExhaustedException,
         TransactionFailedException, TransactionInterruptedException, TransactionRefusedException {
 
     private static final long serialVersionUID = 1L;

@@ -273,7 +273,7 @@ class AttemptLimitsTest {
         try (WireProxy proxy = WireProxy.to(database.server().port());
                 ConnectTransactRetry executor = executor(QUICK);
                 ConnectTransactRetry other = ConnectTransactRetry.builder(() -> database.server().connect(proxy.port()))
-                        .outcomeNone().build()) {
+                        .outcome(OutcomeMode.NONE).build()) {
             for (boolean wrapped : new boolean[] {false, true}) {
                 runs.set(0);
                 proxy.script(WireScript.once(WireRequest::isCommit, WireAction.CUT_AFTER));

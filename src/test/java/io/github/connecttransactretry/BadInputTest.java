@@ -105,9 +105,9 @@ class BadInputTest {
                 illegal("neither", () -> options(null, null), "timeout", "deadline", "always one"),
                 illegal("both", () -> options(SECOND, Instant.EPOCH), "timeout", "deadline", "only one"),
                 illegal("deferrable alone", () -> new TransactionOptions(Isolation.SESSION, Access.READ_ONLY, true,
-                        SECOND, null, "", false), "DEFERRABLE", "SERIALIZABLE", "READ ONLY", "both"),
+                        SECOND, null, "", false, null, null), "DEFERRABLE", "SERIALIZABLE", "READ ONLY", "both"),
                 illegal("deferrable and writing", () -> new TransactionOptions(Isolation.SERIALIZABLE, Access.READ_WRITE, true,
-                        SECOND, null, "", false), "DEFERRABLE", "READ ONLY"),
+                        SECOND, null, "", false, null, null), "DEFERRABLE", "READ ONLY"),
                 illegal("deferrable made writing", () -> OPTIONS.asDeferrable().withAccess(Access.READ_WRITE), "DEFERRABLE"),
                 illegal("deferrable at a lower level", () -> OPTIONS.asDeferrable().withIsolation(Isolation.REPEATABLE_READ),
                         "DEFERRABLE"),
@@ -120,7 +120,7 @@ class BadInputTest {
                 illegal("negative cap", () -> Backoff.exponential(Duration.ZERO, NEGATIVE), "cap", "negative"),
                 illegal("cap below first", () -> Backoff.exponential(SECOND, Duration.ZERO), "cap PT0S", "first delay PT1S", "swap"),
                 illegal("negative cap", () -> NONE.withDecorrelatedJitter(NEGATIVE), "cap", "negative"),
-                illegal("no resolver", () -> builder().resolvers(), "no resolver", "outcomeNone()"),
+                illegal("no resolver", () -> builder().resolvers(), "no resolver", "outcome(OutcomeMode.NONE)"),
                 illegal("nobody in the pool", () -> builder().mostInPool(0), "mostInPool is 0", "at least 1"),
                 illegal("unknown state", () -> PostgresClassifier.standard().alsoRetrying("99999"), "99999", "55P03", "ErrorClassifier"),
                 illegal("class 22 opted in", () -> PostgresClassifier.standard().alsoRetrying("22012"), "22012", "ErrorClassifier"),
@@ -133,7 +133,7 @@ class BadInputTest {
     }
 
     private static TransactionOptions options(Duration timeout, Instant deadline) {
-        return new TransactionOptions(Isolation.SESSION, Access.READ_WRITE, false, timeout, deadline, "", false);
+        return new TransactionOptions(Isolation.SESSION, Access.READ_WRITE, false, timeout, deadline, "", false, null, null);
     }
 
     private static ConnectTransactRetryBuilder hazardous() {

@@ -127,7 +127,7 @@ class BrokenEngineTest {
     @Test
     void silentRollbackUnseenLosesACommit() throws SQLException {
         Scenario functionSwallowsAnError = part ->
-                scene.call(part.apply(scene.engine(new Chronicle())).outcomeNone(), CommitScene.SHORT, BrokenEngineTest::swallow);
+                scene.call(part.apply(scene.engine(new Chronicle())).outcome(OutcomeMode.NONE), CommitScene.SHORT, BrokenEngineTest::swallow);
         AuditReport broken = audit(functionSwallowsAnError, engine -> engine.drivers(new BlindDriver()));
         assertEquals(1, broken.lost(), broken.toString());
         AuditReport sound = audit(functionSwallowsAnError, SOUND);

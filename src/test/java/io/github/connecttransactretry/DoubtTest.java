@@ -156,7 +156,7 @@ class DoubtTest {
     @Test
     void errorOutOfACommitThatNobodyCanLookUpIsTheCauseOfTheDoubt() {
         Throwable thrown = new OutOfMemoryError("scripted");
-        Ending ending = scene.call(FaultyCommit.after(scene, thrown).outcomeNone());
+        Ending ending = scene.call(FaultyCommit.after(scene, thrown).outcome(OutcomeMode.NONE));
         assertSame(thrown, ending.unknown().getCause());
     }
 

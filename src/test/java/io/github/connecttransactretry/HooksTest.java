@@ -78,7 +78,7 @@ class HooksTest {
     @Test
     void unknownWithoutAnyEvidenceTellsSo() {
         scene.script(WireScript.once(WireRequest::isCommit, WireAction.CUT_AFTER));
-        call(scene.engine(chronicle).outcomeNone()).unknown();
+        call(scene.engine(chronicle).outcome(OutcomeMode.NONE)).unknown();
         assertEquals(List.of("AttemptStarted", "OutcomeAsked", "OutcomeResolved", "onUnknown 1 null"), order());
     }
 
@@ -130,7 +130,7 @@ class HooksTest {
     @Test
     void throwingOnUnknownDoesNotHideTheDoubt() {
         scene.script(WireScript.once(WireRequest::isCommit, WireAction.CUT_AFTER));
-        Ending ending = scene.call(scene.engine(chronicle).outcomeNone(), CommitScene.SHORT, tx -> tx.onUnknown(evidence -> {
+        Ending ending = scene.call(scene.engine(chronicle).outcome(OutcomeMode.NONE), CommitScene.SHORT, tx -> tx.onUnknown(evidence -> {
             throw new IllegalStateException("of a hook");
         }));
         ending.unknown();

@@ -28,7 +28,7 @@ class RefusedServerTest {
                 for (int call = 0; call < 2; call++) {
                     TransactionRefusedException refused =
                             assertThrows(TransactionRefusedException.class, () -> executor.run(tx -> runs.incrementAndGet()));
-                    for (String word : new String[] {"PostgreSQL 13 or newer", "this server is 12.", "upgrade it", "outcomeNone()"}) {
+                    for (String word : new String[] {"PostgreSQL 13 or newer", "this server is 12.", "upgrade it", "outcome(OutcomeMode.NONE)"}) {
                         assertTrue(refused.getMessage().contains(word), refused::getMessage);
                     }
                     assertEquals(1, refused.failures().size(), "at once");
@@ -36,7 +36,7 @@ class RefusedServerTest {
                 assertEquals(0, runs.get());
                 assertEquals(0, pool.getHikariPoolMXBean().getActiveConnections());
             }
-            try (ConnectTransactRetry executor = ConnectTransactRetry.builder(pool).outcomeNone().build()) {
+            try (ConnectTransactRetry executor = ConnectTransactRetry.builder(pool).outcome(OutcomeMode.NONE).build()) {
                 int inserted = executor.run(TransactionOptions.serializable(), tx -> {
                     try (Statement statement = tx.connection().createStatement()) {
                         statement.execute("CREATE TABLE effect(what text)");

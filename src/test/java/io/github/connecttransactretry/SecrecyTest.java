@@ -210,7 +210,7 @@ class SecrecyTest {
                 assertKeepsSecrets(null);
             }
             proxy.script(WireScript.once(WireRequest::isCommit, WireAction.CUT_AFTER));
-            try (ConnectTransactRetry executor = source.builder(url, RIGHT).outcomeNone().listener(events).build()) {
+            try (ConnectTransactRetry executor = source.builder(url, RIGHT).outcome(OutcomeMode.NONE).listener(events).build()) {
                 assertKeepsSecrets(assertThrows(CommitOutcomeUnknownException.class, () -> executor.execute(this::begin)));
             }
         }

@@ -72,7 +72,7 @@ class StragglerTest {
         AtomicReference<Caller<Boolean>> straggler = new AtomicReference<>();
         ConnectTransactRetryBuilder builder = ConnectTransactRetry.builder(database.plain(""));
         try (Connection owner = database.server().connect();
-                ConnectTransactRetry executor = (kind == Kind.OUTCOME_NONE ? builder.outcomeNone() : builder).build()) {
+                ConnectTransactRetry executor = (kind == Kind.OUTCOME_NONE ? builder.outcome(OutcomeMode.NONE) : builder).build()) {
             owner.createStatement().execute("SELECT pg_advisory_lock(1)");
             Caller<String> caller = Caller.start(() -> executor.run(kind.options.withTimeout(BOUND), tx -> {
                 if (kind != Kind.READ_ONLY) {

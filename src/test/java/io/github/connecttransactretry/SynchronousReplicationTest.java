@@ -130,7 +130,7 @@ class SynchronousReplicationTest {
     @Test
     void withoutAResolverTheValueIsReturnedAndTheLossIsTold() throws SQLException {
         Chronicle chronicle = new Chronicle();
-        Ending ending = CommitScene.running(() -> scene.call(scene.engine(chronicle).outcomeNone(), LONGER),
+        Ending ending = CommitScene.running(() -> scene.call(scene.engine(chronicle).outcome(OutcomeMode.NONE), LONGER),
                 () -> stopTheWriter("pg_cancel_backend"));
         ending.returned(1);
         assertEquals(null, chronicle.only(AcknowledgedNotReplicated.class).evidence());

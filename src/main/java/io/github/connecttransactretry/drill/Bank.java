@@ -27,13 +27,13 @@ final class Bank {
         String schema = server.schema();
         String account = schema + ".account";
         try (Statement statement = connection.createStatement()) {
-            statement.execute(new CommitSchema(schema).ddl());
+            CommitSchema library = new CommitSchema(schema);
+            statement.execute(library.ddl());
             statement.execute("CREATE TABLE " + account + " (id int PRIMARY KEY, balance bigint NOT NULL)");
             statement.execute("INSERT INTO " + account + " SELECT i, " + MONEY_EACH + " FROM generate_series(1, " + ACCOUNTS + ") i");
             Audit audit = Audit.create(connection, schema + ".effect");
             String to = " TO \"" + server.transferRole().replace("\"", "\"\"") + "\"";
-            statement.execute("GRANT USAGE ON SCHEMA " + schema + to);
-            statement.execute("GRANT SELECT, INSERT ON " + schema + ".incarnation" + to);
+            statement.execute(library.grants(server.transferRole()));
             statement.execute("GRANT SELECT, UPDATE ON " + account + to);
             statement.execute("GRANT INSERT ON " + audit.table() + to);
             return new Bank(account, audit);

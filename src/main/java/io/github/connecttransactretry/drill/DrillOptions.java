@@ -1,8 +1,10 @@
 package io.github.connecttransactretry.drill;
 
+import io.github.connecttransactretry.OutcomeMode;
 import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 
@@ -11,12 +13,13 @@ import java.util.Set;
  *
  * @param seconds how long transfers are begun
  * @param threads how many threads make transfers
+ * @param outcome by what commits in doubt are found out
  * @param seed where all chance comes from; which fault meets which moment is still up to the threads
  * @param url the given server, or null for one of the drill's own
  * @param user who the drill is on the given server; null without one
  * @param password of the user; empty if none was given, null without a given server
  */
-record DrillOptions(int seconds, int threads, long seed, String url, String user, String password) {
+record DrillOptions(int seconds, int threads, OutcomeMode outcome, long seed, String url, String user, String password) {
 
     static final String HELP = """
             The drill: money transfers through the library while their connections are cut, then an audit.
@@ -25,6 +28,8 @@ record DrillOptions(int seconds, int threads, long seed, String url, String user
 
               --seconds N      how long transfers are begun, 1 to 3600; default 20
               --threads N      how many threads make them, 1 to 64; default 16
+              --outcome MODE   how commits in doubt are found out: status, ledger or status-then-ledger; default the last.
+                               By status alone, calls that are in doubt at the crash may stay unknown
               --seed N         repeats the same choices; default a new one, which is printed
               --url URL        jdbc:postgresql://host:port/database: a given server instead. It is not crashed.
                                The drill makes a schema of its own there and drops it at the end;
@@ -36,7 +41,7 @@ record DrillOptions(int seconds, int threads, long seed, String url, String user
             Exit code: 0 exactly once, 1 not so or not finished, 2 it could not be begun.
             """;
 
-    private static final Set<String> KNOWN = Set.of("--seconds", "--threads", "--seed", "--url", "--user", "--password");
+    private static final Set<String> KNOWN = Set.of("--seconds", "--threads", "--outcome", "--seed", "--url", "--user", "--password");
 
     /** Arguments that make no drill. The message names the argument and what to give instead. */
     static final class BadArguments extends Exception {
@@ -70,9 +75,28 @@ record DrillOptions(int seconds, int threads, long seed, String url, String user
         return new DrillOptions(
                 (int) number(given, "--seconds", 20, 1, 3600),
                 (int) number(given, "--threads", 16, 1, 64),
+                outcome(given.getOrDefault("--outcome", "status-then-ledger")),
                 number(given, "--seed", anySeed, Long.MIN_VALUE, Long.MAX_VALUE),
                 url, given.get("--user"),
                 url == null ? null : given.getOrDefault("--password", environment.getOrDefault("PGPASSWORD", "")));
+    }
+
+    private static OutcomeMode outcome(String word) throws BadArguments {
+        switch (word) {
+            case "status":
+                return OutcomeMode.STATUS;
+            case "ledger":
+                return OutcomeMode.LEDGER;
+            case "status-then-ledger":
+                return OutcomeMode.STATUS_THEN_LEDGER;
+            default:
+                throw new BadArguments("--outcome " + word + ": give status, ledger or status-then-ledger");
+        }
+    }
+
+    /** Whether a crash may leave calls of which nobody can tell. */
+    boolean mayStayUnknown() {
+        return outcome == OutcomeMode.STATUS;
     }
 
     private static Map<String, String> pairs(List<String> args) throws BadArguments {
@@ -116,6 +140,7 @@ record DrillOptions(int seconds, int threads, long seed, String url, String user
     /** Without the password. */
     @Override
     public String toString() {
-        return threads + " threads, " + seconds + " s, seed " + seed;
+        return threads + " threads, " + seconds + " s, outcome by "
+                + outcome.name().toLowerCase(Locale.ROOT).replace('_', ' ') + ", seed " + seed;
     }
 }

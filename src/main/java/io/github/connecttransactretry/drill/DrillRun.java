@@ -65,7 +65,7 @@ final class DrillRun {
     private void transfer(Bank bank) throws SQLException {
         SplittableRandom chance = new SplittableRandom(options.seed());
         try (ConnectTransactRetry executor = ConnectTransactRetry.builder(server::transfers)
-                .schema(new CommitSchema(server.schema())).listener(book).build()) {
+                .schema(new CommitSchema(server.schema())).outcome(options.outcome()).listener(book).build()) {
             Transfers transfers = new Transfers(bank, executor);
             Disturbances disturbances = new Disturbances(server, chance.split());
             try (ProgressLine progress = new ProgressLine(out, book); disturbances) {
@@ -89,14 +89,15 @@ final class DrillRun {
         }
         awaitTime("half of the time to be over", begun, Duration.ofSeconds(options.seconds()).dividedBy(2));
         progress.state("crashing");
-        excused = door.crash(Math.max(1, options.threads() / 2), server::crash);
+        Set<String> doubtful = door.crash(Math.max(1, options.threads() / 2), server::crash);
+        excused = options.mayStayUnknown() ? doubtful : Set.of();
         long killed = System.nanoTime();
         server.restart();
         long answered = System.nanoTime();
         beStrangers();
         door.letQuestionsPass();
         progress.state("");
-        crash = "crash: ordered with " + excused.size() + " calls that had evidence and no proof; the server answered again"
+        crash = "crash: ordered with " + doubtful.size() + " calls that had evidence and no proof; the server answered again"
                 + " after " + Duration.ofNanos(answered - killed).toMillis() + " ms";
     }
 

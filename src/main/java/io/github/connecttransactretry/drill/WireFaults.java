@@ -15,7 +15,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 final class WireFaults implements WireScript {
 
     private static final String EVIDENCE = "pg_current_xact_id()";
-    private static final String QUESTION = "pg_xact_status";
+    private static final String STATUS_QUESTION = "pg_xact_status";
+    private static final String LEDGER_QUESTION = "'tombstone'";
 
     /** With less time left a COMMIT arrives and is answered. */
     private static final Duration SPARED = Duration.ofSeconds(2);
@@ -96,7 +97,7 @@ final class WireFaults implements WireScript {
     }
 
     private void passDoor(WireRequest request, Caller caller) throws InterruptedException {
-        if (caller == null && request.mentions(QUESTION)) {
+        if (caller == null && isQuestion(request)) {
             door.question();
         } else if (caller != null && request.mentions(EVIDENCE)) {
             door.evidence(caller.call());
@@ -107,12 +108,16 @@ final class WireFaults implements WireScript {
 
     private static Map<WireAction, Double> kinds(WireRequest request, Caller caller) {
         if (caller == null) {
-            return request.mentions(QUESTION) ? AT_QUESTION : Map.of();
+            return isQuestion(request) ? AT_QUESTION : Map.of();
         }
         if (request.isCommit()) {
             return caller.isShortOfTime() ? Map.of() : AT_COMMIT;
         }
         return request.mentions(EVIDENCE) ? AT_EVIDENCE : IN_BODY;
+    }
+
+    private static boolean isQuestion(WireRequest request) {
+        return request.mentions(STATUS_QUESTION) || request.mentions(LEDGER_QUESTION);
     }
 
     /** From 0 to 1000; the same for the same seed, session and request. */

@@ -34,6 +34,16 @@ public interface DriverSupport {
     String serverRoutine(Throwable thrown);
 
     /**
+     * The table whose constraint an error reports as violated (fields s and t of ErrorResponse), as the unquoted names of
+     * schema and table with a dot between, or null if it names none.
+     *
+     * @param thrown may be null
+     */
+    default String violatedTable(Throwable thrown) {
+        return null;
+    }
+
+    /**
      * The statements of a JDBC text, split where the driver splits it, in order; comments may be left in.
      *
      * @param sql                as given to JDBC, not null

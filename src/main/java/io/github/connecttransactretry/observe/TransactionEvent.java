@@ -44,6 +44,14 @@ public sealed interface TransactionEvent {
     }
 
     /**
+     * A call with an idempotency key returns what an earlier call with that key has left, and does nothing itself.
+     *
+     * @param label the call's label
+     */
+    record StoredResultReturned(String label) implements TransactionEvent {
+    }
+
+    /**
      * A COMMIT is in doubt, and its outcome is being asked for.
      *
      * @param label    the call's label

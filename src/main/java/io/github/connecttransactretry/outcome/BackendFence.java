@@ -15,7 +15,7 @@ import java.sql.SQLException;
  * its commit and the wait for a synchronous standby it has committed without replication (measured 10 times of 10), and a
  * failover would lose what was reported. The moment between look and act is covered by the seal.
  */
-public final class BackendFence {
+public class BackendFence {
 
     /** How an abandoned backend was found. */
     public enum Result {
@@ -27,7 +27,7 @@ public final class BackendFence {
         COMMITTING,
         /** It has no transaction open. */
         IDLE,
-        /** It is another role's, so that nothing can be seen of it; it counts as living. */
+        /** It is another role's, or was never made out, so that nothing can be seen of it; it counts as living. */
         HIDDEN,
         /** It is alive, and fencing is off or was refused. */
         LIVING
@@ -42,7 +42,7 @@ public final class BackendFence {
     private static final String SELECT =
             "SELECT CASE WHEN a.state IS NULL OR a.state = 'disabled' THEN 'HIDDEN'"
             + " WHEN a.state = 'idle' THEN 'IDLE'"
-            + " WHEN a.state IN ('active', 'fastpath function call') AND a.query ~* '" + MAY_COMMIT + "' THEN 'COMMITTING'"
+            + " WHEN a.state IN ('active', 'fastpath function call') AND a.query ~* ? THEN 'COMMITTING'"
             + " WHEN NOT ? THEN 'LIVING'"
             + " WHEN pg_catalog.pg_terminate_backend(a.pid) THEN 'TERMINATED' ELSE 'GONE' END"
             + " FROM pg_catalog.pg_stat_activity a WHERE a.pid = ? AND ";
@@ -51,6 +51,7 @@ public final class BackendFence {
     private static final String SAME_TRANSACTION = "a.backend_xid = (?::text::xid8)::xid";
 
     private final boolean terminates;
+    private final String mayCommit;
 
     /**
      * A fence.
@@ -58,7 +59,18 @@ public final class BackendFence {
      * @param terminates false to look only, and wait
      */
     public BackendFence(boolean terminates) {
+        this(terminates, MAY_COMMIT);
+    }
+
+    /** For tests, which break it on purpose and must see that the audit catches it. */
+    BackendFence(boolean terminates, String mayCommit) {
         this.terminates = terminates;
+        this.mayCommit = mayCommit;
+    }
+
+    /** Whether it ends backends, rather than looking only. */
+    public boolean terminates() {
+        return terminates;
     }
 
     /**
@@ -69,9 +81,11 @@ public final class BackendFence {
      * @throws SQLException if the connection failed
      */
     public Result fence(Connection connection, CommitEvidence evidence) throws SQLException {
-        return evidence.backend().start() == null
-                ? ask(connection, evidence.backend().pid(), SAME_TRANSACTION, Long.toUnsignedString(evidence.transactionId()))
-                : fence(connection, evidence.backend());
+        if (evidence.backend().start() != null) {
+            return fence(connection, evidence.backend());
+        }
+        return evidence.transactionId() == null ? Result.HIDDEN
+                : ask(connection, evidence.backend().pid(), SAME_TRANSACTION, Long.toUnsignedString(evidence.transactionId()));
     }
 
     /**
@@ -87,9 +101,10 @@ public final class BackendFence {
 
     private Result ask(Connection connection, int pid, String identity, String value) throws SQLException {
         try (PreparedStatement select = connection.prepareStatement(SELECT + identity)) {
-            select.setBoolean(1, terminates);
-            select.setInt(2, pid);
-            select.setString(3, value);
+            select.setString(1, mayCommit);
+            select.setBoolean(2, terminates);
+            select.setInt(3, pid);
+            select.setString(4, value);
             try (ResultSet row = select.executeQuery()) {
                 return row.next() ? Result.valueOf(row.getString(1)) : Result.GONE;
             }

@@ -13,6 +13,14 @@ public interface CommitOutcomeResolver {
     String name();
 
     /**
+     * Whether it has to know the transaction's id, which costs each writing call a round trip before its COMMIT. True if not
+     * said.
+     */
+    default boolean needsTransactionId() {
+        return true;
+    }
+
+    /**
      * Answers, or says that it cannot. It may ask several times and wait in between by {@link OutcomeQuestion#pause}.
      *
      * @param question what is asked, with a fresh connection that is in autocommit and closed by the engine

@@ -8,6 +8,9 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.Objects;
+import java.util.regex.MatchResult;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import javax.sql.DataSource;
 
@@ -15,28 +18,43 @@ import javax.sql.DataSource;
  * The library's own tables: where they are and how they come to be there. The engine itself creates nothing. Immutable and
  * thread-safe.
  *
- * @param name the schema's name, unquoted, not null or blank; any characters, quotes and spaces included, up to PostgreSQL's
- *             63 bytes (manual, 4.1.1)
+ * @param name        the schema's name, unquoted, not null or blank; any characters, quotes and spaces included, up to
+ *                    PostgreSQL's 63 bytes (manual, 4.1.1)
+ * @param ledgerTable the name of the {@link CommitLedger ledger}'s table, likewise, up to 53 bytes; its watermark table and its
+ *                    index are named after it
  */
-public record CommitSchema(String name) {
+public record CommitSchema(String name, String ledgerTable) {
 
     /** The schema that {@link #standard()} names. */
     public static final String STANDARD_NAME = "connect_transact_retry";
+
+    /** The ledger's table where no other name is given. */
+    public static final String STANDARD_LEDGER_TABLE = "commit_ledger";
 
     /** The UNLOGGED table whose one row names an {@link Incarnation} of the server. */
     static final String INCARNATION = "incarnation";
 
     private static final int LONGEST_IDENTIFIER = 63;
+    private static final String WATERMARK = "_watermark";
+    private static final String KEY_INDEX = "_key";
 
-    /** Checks the name. */
+    /** Every name in {@code schema.sql} that a schema with other names replaces. */
+    private static final Pattern STANDARD_NAMES =
+            Pattern.compile("\\b(?:" + STANDARD_NAME + "|" + STANDARD_LEDGER_TABLE + "(" + WATERMARK + "|" + KEY_INDEX + ")?)\\b");
+
+    /** Checks the names. */
     public CommitSchema {
-        if (Objects.requireNonNull(name, "name").isBlank() || name.indexOf('\0') >= 0) {
-            throw new IllegalArgumentException("the schema's name is blank or has a NUL: give a name, for example " + STANDARD_NAME);
+        requireIdentifier("schema", name, LONGEST_IDENTIFIER, STANDARD_NAME);
+        requireIdentifier("ledger table", ledgerTable, LONGEST_IDENTIFIER - WATERMARK.length(), STANDARD_LEDGER_TABLE);
+        if (ledgerTable.equals(INCARNATION)) {
+            throw new IllegalArgumentException("the ledger table cannot be named " + INCARNATION + ", which another table of the"
+                    + " schema is: give another name, for example " + STANDARD_LEDGER_TABLE);
         }
-        if (name.getBytes(StandardCharsets.UTF_8).length > LONGEST_IDENTIFIER) {
-            throw new IllegalArgumentException("the schema's name is longer than PostgreSQL's " + LONGEST_IDENTIFIER
-                    + " bytes: " + name);
-        }
+    }
+
+    /** The tables in a schema of that name, the ledger's table named {@value #STANDARD_LEDGER_TABLE}. */
+    public CommitSchema(String name) {
+        this(name, STANDARD_LEDGER_TABLE);
     }
 
     /** The tables in a schema named {@value #STANDARD_NAME}. */
@@ -44,17 +62,39 @@ public record CommitSchema(String name) {
         return new CommitSchema(STANDARD_NAME);
     }
 
+    /** This schema with another name for the ledger's table, so that several ledgers may live in it. */
+    public CommitSchema withLedgerTable(String table) {
+        return new CommitSchema(name, table);
+    }
+
+    private static void requireIdentifier(String what, String name, int longest, String example) {
+        if (Objects.requireNonNull(name, what + "'s name is null").isBlank() || name.indexOf('\0') >= 0) {
+            throw new IllegalArgumentException("the " + what + "'s name is blank or has a NUL: give a name, for example " + example);
+        }
+        if (name.getBytes(StandardCharsets.UTF_8).length > longest) {
+            throw new IllegalArgumentException("the " + what + "'s name is longer than " + longest + " bytes, which is what"
+                    + " PostgreSQL's 63 leave for it: " + name);
+        }
+    }
+
     /** The SQL that creates the tables, safe to run again: the {@code schema.sql} of the jar with this schema's name. */
     public String ddl() {
         try (InputStream file = CommitSchema.class.getResourceAsStream("/io/github/connecttransactretry/schema.sql")) {
             // Without the comments: a name with a line break in it would otherwise end one of them.
-            return new String(file.readAllBytes(), StandardCharsets.UTF_8).lines()
+            String sql = new String(file.readAllBytes(), StandardCharsets.UTF_8).lines()
                     .filter(line -> !line.startsWith("--"))
-                    .collect(Collectors.joining("\n"))
-                    .replace(STANDARD_NAME, quoted(name));
+                    .collect(Collectors.joining("\n"));
+            return STANDARD_NAMES.matcher(sql).replaceAll(found -> Matcher.quoteReplacement(renamed(found)));
         } catch (IOException unreadable) {
             throw new UncheckedIOException(unreadable);
         }
+    }
+
+    private String renamed(MatchResult found) {
+        if (found.group().equals(STANDARD_NAME)) {
+            return quoted(name);
+        }
+        return quoted(ledgerTable + (found.group(1) == null ? "" : found.group(1)));
     }
 
     /**
@@ -75,14 +115,45 @@ public record CommitSchema(String name) {
      * @throws SQLException if the server refuses
      */
     public void grant(DataSource dataSource, String role) throws SQLException {
-        String grantee = quoted(Objects.requireNonNull(role, "role"));
-        inTransaction(dataSource, "GRANT USAGE ON SCHEMA " + quoted(name) + " TO " + grantee + ";"
-                + " GRANT SELECT, INSERT ON " + incarnationTable() + " TO " + grantee);
+        inTransaction(dataSource, grants(role));
+    }
+
+    /** The SQL that {@link #grant} runs, for a role's unquoted name, not null. */
+    public String grants(String role) {
+        String grantee = quoted(Objects.requireNonNull(role, "role is null: give the one that the engine logs in as"));
+        return "GRANT USAGE ON SCHEMA " + quoted(name) + " TO " + grantee + ";"
+                + " GRANT SELECT, INSERT ON " + incarnationTable() + " TO " + grantee + ";"
+                + " GRANT SELECT, INSERT, UPDATE (asked, result) ON " + ledger() + " TO " + grantee + ";"
+                + " GRANT SELECT, UPDATE (one) ON " + watermark() + " TO " + grantee;
     }
 
     /** The incarnation table's qualified and quoted name. */
     String incarnationTable() {
         return quoted(name) + "." + INCARNATION;
+    }
+
+    /** The ledger table's qualified and quoted name. */
+    public String ledger() {
+        return quoted(name) + "." + quoted(ledgerTable);
+    }
+
+    /**
+     * Whether a table is the ledger's.
+     *
+     * @param table the unquoted names of schema and table with a dot between, or null
+     */
+    public boolean isLedger(String table) {
+        return (name + "." + ledgerTable).equals(table);
+    }
+
+    /** The unquoted name of the table that holds the ledger's watermark row. */
+    String watermarkTable() {
+        return ledgerTable + WATERMARK;
+    }
+
+    /** The watermark table's qualified and quoted name. */
+    String watermark() {
+        return quoted(name) + "." + quoted(watermarkTable());
     }
 
     private static void inTransaction(DataSource dataSource, String sql) throws SQLException {

@@ -17,9 +17,10 @@ public final class EvidenceStatement {
     private EvidenceStatement() {
     }
 
-    /** The SQL: behind a transaction pooler it reads the incarnation too, since only here the server is certain. */
+    /** The SQL: behind a transaction pooler it reads the incarnation and the node too, since only here the server is certain. */
     public static String sql(ServerSession session) {
-        return (session.pooled() ? TRANSACTION + ", " + SessionReader.INCARNATION : TRANSACTION) + ", " + Seal.WARNINGS_ON;
+        String server = session.pooled() ? ", " + SessionReader.INCARNATION + ", " + SessionReader.NODE : "";
+        return TRANSACTION + server + ", " + Seal.WARNINGS_ON;
     }
 
     /**
@@ -46,11 +47,12 @@ public final class EvidenceStatement {
         int pid = row.getInt(2);
         if (session.pooled()) {
             Incarnation here = new Incarnation(row.getString(3), row.getString(4), row.getString(5), null);
-            return new CommitEvidence(session.database(), transactionId, new Backend(pid, null), here);
+            return new CommitEvidence(session.database(), transactionId, new Backend(pid, null), here, null, row.getString(6));
         }
         // Another process than the one that was learnt: something between has switched servers unseen. Believe nothing.
         boolean sameBackend = pid == session.backend().pid();
         return new CommitEvidence(session.database(), transactionId,
-                sameBackend ? session.backend() : new Backend(pid, null), sameBackend ? session.incarnation() : null);
+                sameBackend ? session.backend() : new Backend(pid, null), sameBackend ? session.incarnation() : null, null,
+                sameBackend ? session.node() : null);
     }
 }

@@ -19,6 +19,9 @@ public interface OutcomeQuestion {
     /** When the answer has to be there. */
     Deadline deadline();
 
+    /** Whether it is asked about by its evidence alone, at any time after the call that was in doubt. */
+    boolean isLater();
+
     /** Whether a later WAL timeline continues this one, so that what is not found there was not committed (a setting). */
     boolean physicalReplication();
 

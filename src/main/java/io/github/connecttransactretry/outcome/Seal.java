@@ -20,10 +20,19 @@ class Seal {
     static final String WARNINGS_ON = "CASE WHEN pg_catalog.current_setting('client_min_messages') = 'error'"
             + " THEN pg_catalog.set_config('client_min_messages', 'warning', true) END";
 
-    private static final String SQL =
+    /** For a transaction that writes by itself: its COMMIT is to be acknowledged only when it is durable and replicated. */
+    static final String DEMAND =
             "SELECT pg_catalog.set_config('synchronous_commit', CASE pg_catalog.current_setting('synchronous_commit')"
-            + " WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true),"
-            + " pg_catalog.pg_logical_emit_message(true, 'ctr', ''), " + WARNINGS_ON;
+            + " WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true), " + WARNINGS_ON;
+
+    private static final String SQL = DEMAND + ", pg_catalog.pg_logical_emit_message(true, 'ctr', '')";
+
+    /** Puts {@link #DEMAND} on the transaction that is open. */
+    void demand(Connection connection) throws SQLException {
+        try (Statement statement = connection.createStatement()) {
+            statement.execute(DEMAND);
+        }
+    }
 
     /** Writes the message into the transaction that is open on the connection. */
     void write(Connection connection) throws SQLException {

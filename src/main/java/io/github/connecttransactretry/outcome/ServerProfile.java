@@ -9,15 +9,19 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * What one server offers: its version, the functions that an outcome by transaction id needs, and the incarnation table.
+ * What one server offers: its version, the functions that an outcome by transaction id needs, and the library's tables.
  * Asked once per engine, in autocommit, never inside a user's transaction. Immutable.
  *
  * @param versionNumber {@code server_version_num}, for example 170007
  * @param version       {@code server_version} as the server spells it, not null
- * @param missing       the functions of {@code pg_catalog} that are needed and not there, not null
+ * @param missing       the functions of {@code pg_catalog} that are needed and not there, or not to be called by the role,
+ *                      not null
  * @param table         the state of the incarnation table, not null
+ * @param ledger        the state of the ledger's tables, not null
+ * @param activity      whether {@code pg_stat_activity} may be read, so that backends can be told apart and fenced
  */
-public record ServerProfile(int versionNumber, String version, List<String> missing, IncarnationTable table) {
+public record ServerProfile(int versionNumber, String version, List<String> missing, IncarnationTable table,
+                            LedgerTable ledger, boolean activity) {
 
     /** What there is of the incarnation table. */
     public enum IncarnationTable {
@@ -47,11 +51,13 @@ public record ServerProfile(int versionNumber, String version, List<String> miss
      */
     public static ServerProfile read(Connection connection, CommitSchema schema) throws SQLException {
         try (PreparedStatement select = connection.prepareStatement(
-                "SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current_setting('server_version')");
+                "SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current_setting('server_version'),"
+                        + " pg_catalog.has_table_privilege('pg_catalog.pg_stat_activity', 'SELECT')");
                 ResultSet row = select.executeQuery()) {
             row.next();
             int number = row.getInt(1);
-            return new ServerProfile(number, row.getString(2), missing(connection), table(connection, schema));
+            return new ServerProfile(number, row.getString(2), missing(connection), table(connection, schema),
+                    LedgerTable.read(connection, schema), row.getBoolean(3));
         }
     }
 
@@ -59,7 +65,8 @@ public record ServerProfile(int versionNumber, String version, List<String> miss
         List<String> missing = new ArrayList<>();
         try (PreparedStatement select = connection.prepareStatement(
                 "SELECT f FROM pg_catalog.unnest(?::text[]) AS needed(f) WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_proc p"
-                        + " WHERE p.proname = f AND p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace)")) {
+                        + " WHERE p.proname = f AND p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace"
+                        + " AND pg_catalog.has_function_privilege(p.oid, 'EXECUTE'))")) {
             select.setArray(1, connection.createArrayOf("text", NEEDED.toArray()));
             try (ResultSet rows = select.executeQuery()) {
                 while (rows.next()) {
@@ -98,10 +105,11 @@ public record ServerProfile(int versionNumber, String version, List<String> miss
         if (versionNumber < FIRST_WITH_XID8) {
             return Optional.of("finding out what became of a COMMIT by transaction id needs PostgreSQL 13 or newer"
                     + " (pg_current_xact_id), and this server is " + version
-                    + ": upgrade it, or build the engine with outcomeNone()");
+                    + ": upgrade it, or build the engine with outcome(OutcomeMode.LEDGER) or outcome(OutcomeMode.NONE)");
         }
         return missing.isEmpty() ? Optional.empty() : Optional.of("this server (" + version
-                + ") lacks what finding out by transaction id needs: " + String.join(", ", missing)
-                + "; build the engine with outcomeNone()");
+                + ") lacks what finding out by transaction id needs, or does not let this role call it: "
+                + String.join(", ", missing)
+                + "; build the engine with outcome(OutcomeMode.LEDGER) or outcome(OutcomeMode.NONE)");
     }
 }

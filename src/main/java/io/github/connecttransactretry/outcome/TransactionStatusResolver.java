@@ -59,6 +59,9 @@ public class TransactionStatusResolver implements CommitOutcomeResolver {
 
     @Override
     public CommitOutcome resolve(OutcomeQuestion question) throws SQLException, InterruptedException {
+        if (question.evidence().transactionId() == null) {
+            return new Unknown("no transaction id was taken before this COMMIT");
+        }
         if (question.evidence().incarnation() == null) {
             return new Unknown("the server's incarnation could not be read when the evidence was taken");
         }
@@ -67,6 +70,9 @@ public class TransactionStatusResolver implements CommitOutcomeResolver {
             Reading reading = ask(question);
             if (reading.outcome() != null) {
                 return reading.outcome();
+            }
+            if (!reading.sameLife() && question.evidence().ledger() != null) {
+                return new Unknown("a transaction of that id is in progress in another life of the server: the ledger decides");
             }
             if (seenGone && !reading.sameLife()) {
                 // Asked after our backend was seen gone: the transaction in progress under our id is a stranger's.

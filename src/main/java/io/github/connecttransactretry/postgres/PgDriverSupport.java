@@ -49,6 +49,12 @@ public final class PgDriverSupport implements DriverSupport {
         return message == null ? null : message.getRoutine();
     }
 
+    @Override
+    public String violatedTable(Throwable thrown) {
+        ServerErrorMessage message = message(thrown);
+        return message == null || message.getTable() == null ? null : message.getSchema() + "." + message.getTable();
+    }
+
     private static ServerErrorMessage message(Throwable thrown) {
         if (thrown instanceof PSQLException) {
             return ((PSQLException) thrown).getServerErrorMessage();

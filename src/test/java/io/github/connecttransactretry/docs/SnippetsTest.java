@@ -9,6 +9,7 @@ import com.zaxxer.hikari.HikariDataSource;
 import io.github.connecttransactretry.CommitOutcomeUnknownException;
 import io.github.connecttransactretry.ConnectTransactRetry;
 import io.github.connecttransactretry.RetriesExhaustedException;
+import io.github.connecttransactretry.OutcomeMode;
 import io.github.connecttransactretry.TransactionOptions;
 import io.github.connecttransactretry.classify.ErrorClassifier;
 import io.github.connecttransactretry.classify.Phase;
@@ -22,7 +23,6 @@ import io.github.connecttransactretry.drill.WireScript;
 import io.github.connecttransactretry.outcome.CommitOutcome;
 import io.github.connecttransactretry.outcome.CommitOutcomeResolver;
 import io.github.connecttransactretry.outcome.OutcomeQuestion;
-import io.github.connecttransactretry.outcome.TransactionStatusResolver;
 import io.github.connecttransactretry.pacing.Backoff;
 import io.github.connecttransactretry.pacing.RetryPolicy;
 import io.github.connecttransactretry.recovery.WaitingDataSource;
@@ -144,13 +144,13 @@ class SnippetsTest {
     void inDoubt() throws SQLException {
         try (WireProxy proxy = WireProxy.to(server.port());
                 ConnectTransactRetry executor = ConnectTransactRetry.builder(() -> DriverManager.getConnection(
-                        server.jdbcUrl(proxy.port()), PostgresServer.SUPERUSER, "")).outcomeNone().build()) {
+                        server.jdbcUrl(proxy.port()), PostgresServer.SUPERUSER, "")).outcome(OutcomeMode.NONE).build()) {
             proxy.script(WireScript.once(WireRequest::isCommit, WireAction.CUT_AFTER));
             // snippet
             try {
                 executor.execute(tx -> pay(tx.connection(), invoice));
             } catch (CommitOutcomeUnknownException inDoubt) {
-                // May be committed or not. Do not simply repeat it: keep the evidence and look.
+                // May be committed or not. Do not simply repeat it: keep the evidence, and ask again later.
                 log.add("invoice " + invoice + " in doubt: " + inDoubt.evidence());
             }
             // end
@@ -180,7 +180,7 @@ class SnippetsTest {
             }
         };
         ConnectTransactRetry executor = ConnectTransactRetry.builder(dataSource)
-                .resolvers(new TransactionStatusResolver(), byReceipt)
+                .outcome(OutcomeMode.STATUS, byReceipt)
                 .build();
         // end
         executor.close();

@@ -55,7 +55,7 @@ class DrillTest {
         Map<String, Integer> counts = verdict("exactly-once");
         assertTrue(counts.get("acknowledged") > 20, this::told);
         assertEquals(List.of(0, 0, 0), List.of(counts.get("doubled"), counts.get("lost"), counts.get("wrong")), this::told);
-        long inTruth = lines().stream().filter(line -> line.contains("(in truth committed): database=")).count();
+        long inTruth = lines().stream().filter(line -> line.contains("(in truth committed): ctr1 database=")).count();
         assertEquals(counts.get("acknowledged") + inTruth, (long) counts.get("committed"), this::told);
         assertEquals(counts.get("in-doubt"), counts.get("resolved-committed") + counts.get("resolved-not-committed")
                 + counts.get("unknown"), this::told);

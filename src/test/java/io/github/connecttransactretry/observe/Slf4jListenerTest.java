@@ -28,8 +28,8 @@ import org.junit.jupiter.api.Test;
 class Slf4jListenerTest {
 
     private static final Backend BACKEND = new Backend(4711, "2026-01-01T00:00:00.000000");
-    private static final CommitEvidence EVIDENCE = new CommitEvidence("bank", 815, BACKEND,
-            new Incarnation("7", "00000001", "2026-01-01T00:00:00.000001", "row"));
+    private static final CommitEvidence EVIDENCE = new CommitEvidence("bank", 815L, BACKEND,
+            new Incarnation("7", "00000001", "2026-01-01T00:00:00.000001", "row"), null, null);
 
     private final CapturedLog log = CapturedLog.ofLibrary(Level.TRACE);
     private final Slf4jListener listener = new Slf4jListener();

@@ -1,0 +1,192 @@
+package io.github.connecttransactretry.outcome;
+
+import io.github.connecttransactretry.classify.SqlState;
+import io.github.connecttransactretry.outcome.CommitOutcome.Committed;
+import io.github.connecttransactretry.outcome.CommitOutcome.NotCommitted;
+import io.github.connecttransactretry.outcome.CommitOutcome.Unknown;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.OffsetDateTime;
+import java.time.ZoneOffset;
+import java.util.Objects;
+
+/**
+ * Decides by the ledger what becomes of a COMMIT in doubt, and decides it for ever: it writes a tombstone with the same token.
+ * If the transaction's own row is there, the transaction is committed; if the tombstone goes in, a late COMMIT fails on it.
+ * The answer counts once the COMMIT that carries it is acknowledged, with {@code synchronous_commit} at least {@code on}.
+ * Writes nothing for a COMMIT whose token was not sent to this very ledger. Stateless and thread-safe. Not for extension:
+ * write a {@link CommitOutcomeResolver}.
+ */
+public class LedgerResolver implements CommitOutcomeResolver {
+
+    /** How far two readings of the database's clock may lie apart if nothing is said, over failovers too. */
+    public static final Duration DEFAULT_SKEW = Duration.ofMinutes(1);
+
+    private static final String LOCK_NOT_AVAILABLE = "55P03";
+    private static final String UNDEFINED_TABLE = "42P01";
+
+    /** Longer than a COMMIT takes that goes well, and short enough to look after the backend meanwhile. */
+    private static final String READ_COMMITTED =
+            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; SET LOCAL lock_timeout = '250ms'";
+
+    private final CommitSchema schema;
+    private final Duration allowedSkew;
+    private final Seal seal = new Seal();
+
+    /** The resolver for the ledger in a schema, with a minute's allowed skew. */
+    public LedgerResolver(CommitSchema schema) {
+        this(schema, DEFAULT_SKEW);
+    }
+
+    /**
+     * The resolver for the ledger in a schema.
+     *
+     * @param schema      not null
+     * @param allowedSkew how far the clocks of servers that follow one another may lie apart, not negative
+     * @throws IllegalArgumentException if it is negative
+     */
+    public LedgerResolver(CommitSchema schema, Duration allowedSkew) {
+        this.schema = Objects.requireNonNull(schema, "schema is null: give the one that the ledger is in");
+        this.allowedSkew = Objects.requireNonNull(allowedSkew, "allowedSkew is null: give a Duration");
+        if (allowedSkew.isNegative()) {
+            throw new IllegalArgumentException("the allowed skew is " + allowedSkew + ": give a duration that is not negative");
+        }
+    }
+
+    @Override
+    public String name() {
+        return "ledger";
+    }
+
+    @Override
+    public boolean needsTransactionId() {
+        return false;
+    }
+
+    @Override
+    public CommitOutcome resolve(OutcomeQuestion question) throws SQLException, InterruptedException {
+        if (question.evidence().ledger() == null) {
+            return new Unknown("no token of this COMMIT was sent to a ledger, so that none was written");
+        }
+        for (int round = 1;; round++) {
+            CommitOutcome outcome = force(question);
+            if (outcome != null) {
+                return outcome;
+            }
+            question.fence();
+            question.pause(round);
+        }
+    }
+
+    /** One try; null if the transaction, or a purge, holds the row. */
+    private CommitOutcome force(OutcomeQuestion question) throws SQLException {
+        // Before READ WRITE, which a standby refuses with an error that would pass for final (0A000, measured).
+        Incarnation here = here(question);
+        Connection connection = question.connection();
+        connection.setAutoCommit(false);
+        CommitOutcome outcome;
+        try (Statement begin = connection.createStatement()) {
+            begin.execute(READ_COMMITTED);
+            outcome = decide(question, here);
+        } catch (SQLException blocked) {
+            if (!LOCK_NOT_AVAILABLE.equals(blocked.getSQLState())) {
+                throw blocked;
+            }
+            outcome = null;
+        }
+        connection.rollback();
+        connection.setAutoCommit(true);
+        return outcome;
+    }
+
+    private CommitOutcome decide(OutcomeQuestion question, Incarnation here) throws SQLException {
+        String refusal = notThisLedger(question);
+        if (refusal != null) {
+            return new Unknown(refusal + ": nothing was written");
+        }
+        seal.demand(question.connection());
+        Found found = tombstone(question.connection(), question.evidence().ledger());
+        if (found.fresh() && !isYoungerThanPurges(question)) {
+            return new Unknown("the ledger was purged up to a time after this COMMIT may have written its row: it can no longer"
+                    + " be known");
+        }
+        if (!question.commitAcknowledged()) {
+            return new Unknown("the ledger has the answer, but the wait for its synchronous replication was cancelled");
+        }
+        String timeline = here == null ? null : here.timeline();
+        return found.kind().equals("committed")
+                ? new Committed("its row is in the ledger", timeline)
+                : new NotCommitted(found.fresh() ? "a tombstone in the ledger now keeps it out"
+                        : "a tombstone in the ledger keeps it out", timeline);
+    }
+
+    /** The server's life, if it tells; a standby and a server on an older timeline are not asked. */
+    private static Incarnation here(OutcomeQuestion question) throws SQLException {
+        ServerSession session = question.session();
+        Incarnation here = session.incarnation();
+        Incarnation then = question.evidence().incarnation();
+        boolean stale = here != null && then != null && here.systemIdentifier().equals(then.systemIdentifier())
+                && here.isOlderThan(then.timeline());
+        if (session.inRecovery() || stale) {
+            throw new SQLException("the server that was asked " + (stale ? "writes an older timeline" : "is in recovery")
+                    + ": it is not the primary", SqlState.READ_ONLY_SQL_TRANSACTION);
+        }
+        return here;
+    }
+
+    /** Why this is not the ledger that the token was sent to, or null if it is. */
+    private String notThisLedger(OutcomeQuestion question) throws SQLException {
+        String where = schema.ledger();
+        try (PreparedStatement select = question.connection().prepareStatement(
+                "SELECT ledger::text, pg_catalog.current_database() FROM " + schema.watermark());
+                ResultSet row = select.executeQuery()) {
+            if (!row.next()) {
+                return "the watermark row of " + where + " is missing, or row security hides it";
+            }
+            if (!row.getString(2).equals(question.evidence().database())) {
+                return "the token was sent to database " + question.evidence().database() + ", and this is " + row.getString(2);
+            }
+            return row.getString(1).equals(question.evidence().ledger().ledger().toString()) ? null
+                    : "the token was sent to another ledger than " + where;
+        } catch (SQLException absent) {
+            if (UNDEFINED_TABLE.equals(absent.getSQLState())) {
+                return "there is no ledger " + where + " here";
+            }
+            throw absent;
+        }
+    }
+
+    /** The row that now bears the token, and whether it was put in just now. */
+    record Found(String kind, boolean fresh) {
+    }
+
+    /** Overridden by tests that break it. */
+    Found tombstone(Connection connection, LedgerToken token) throws SQLException {
+        try (PreparedStatement insert = connection.prepareStatement("INSERT INTO " + schema.ledger()
+                + " AS l (token, kind) VALUES (?, 'tombstone') ON CONFLICT (token) DO UPDATE SET asked = pg_catalog.now()"
+                + " RETURNING l.kind, l.asked IS NULL")) {
+            insert.setObject(1, token.token());
+            try (ResultSet row = insert.executeQuery()) {
+                row.next();
+                return new Found(row.getString(1), row.getBoolean(2));
+            }
+        }
+    }
+
+    /** Read after the tombstone and locked with it: read before, a purge could overtake it. */
+    private boolean isYoungerThanPurges(OutcomeQuestion question) throws SQLException {
+        Instant youngest = question.evidence().ledger().notBefore().minus(allowedSkew);
+        try (PreparedStatement select = question.connection().prepareStatement(
+                "SELECT purged_before <= ? FROM " + schema.watermark() + " FOR SHARE")) {
+            select.setObject(1, OffsetDateTime.ofInstant(youngest, ZoneOffset.UTC));
+            try (ResultSet row = select.executeQuery()) {
+                return row.next() && row.getBoolean(1);
+            }
+        }
+    }
+}

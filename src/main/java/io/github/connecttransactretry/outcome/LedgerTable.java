@@ -1,0 +1,64 @@
+package io.github.connecttransactretry.outcome;
+
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * What there is of a ledger's two tables for the role that asked. Immutable.
+ *
+ * @param installed whether both tables are there
+ * @param lacking   the rights on them that the role lacks, or what is wrong with the tables, in words; not null
+ */
+public record LedgerTable(boolean installed, List<String> lacking) {
+
+    private static final String UNDEFINED_COLUMN = "42703";
+
+    private static final List<String> RIGHTS = List.of("USAGE on the schema", "SELECT", "INSERT", "UPDATE (asked)",
+            "UPDATE (result)", "SELECT on the watermark", "UPDATE (one) on the watermark");
+
+    private static final String QUESTION =
+            "SELECT pg_catalog.has_schema_privilege(n.oid, 'USAGE'),"
+            + " pg_catalog.has_table_privilege(l.oid, 'SELECT'), pg_catalog.has_table_privilege(l.oid, 'INSERT'),"
+            + " pg_catalog.has_column_privilege(l.oid, 'asked', 'UPDATE'),"
+            + " pg_catalog.has_column_privilege(l.oid, 'result', 'UPDATE'),"
+            + " pg_catalog.has_table_privilege(w.oid, 'SELECT'), pg_catalog.has_column_privilege(w.oid, 'one', 'UPDATE')"
+            + " FROM pg_catalog.pg_namespace n"
+            + " JOIN pg_catalog.pg_class l ON l.relnamespace = n.oid AND l.relkind IN ('r', 'p')"
+            + " JOIN pg_catalog.pg_class w ON w.relnamespace = n.oid AND w.relkind IN ('r', 'p')"
+            + " WHERE n.nspname = ? AND l.relname = ? AND w.relname = ?";
+
+    /** Whether the engine can write and ask it. */
+    public boolean isUsable() {
+        return installed && lacking.isEmpty();
+    }
+
+    static LedgerTable read(Connection connection, CommitSchema schema) throws SQLException {
+        try (PreparedStatement select = connection.prepareStatement(QUESTION)) {
+            select.setString(1, schema.name());
+            select.setString(2, schema.ledgerTable());
+            select.setString(3, schema.watermarkTable());
+            try (ResultSet row = select.executeQuery()) {
+                return row.next() ? new LedgerTable(true, lacking(row)) : new LedgerTable(false, List.of());
+            }
+        } catch (SQLException refused) {
+            if (UNDEFINED_COLUMN.equals(refused.getSQLState())) {
+                return new LedgerTable(true, List.of("the columns of a ledger (" + refused.getSQLState() + ")"));
+            }
+            throw refused;
+        }
+    }
+
+    private static List<String> lacking(ResultSet row) throws SQLException {
+        List<String> lacking = new ArrayList<>();
+        for (int i = 0; i < RIGHTS.size(); i++) {
+            if (!row.getBoolean(i + 1)) {
+                lacking.add(RIGHTS.get(i));
+            }
+        }
+        return lacking;
+    }
+}
