@@ -15,9 +15,9 @@ import java.util.concurrent.ConcurrentHashMap;
 final class Transfers {
 
     /** Shorter than the library's default: a COMMIT that is held back eats half of it. */
-    private static final int LEAST_TIMEOUT_MILLIS = 5000;
-    private static final int MOST_TIMEOUT_MILLIS = 7000;
-    private static final Duration LONGEST_END = Duration.ofMillis(4 * MOST_TIMEOUT_MILLIS);
+    private static final int LEAST_TIMEOUT_MILLIS = 12_000;
+    private static final int MOST_TIMEOUT_MILLIS = 15_000;
+    private static final Duration LONGEST_END = Duration.ofMillis(3 * MOST_TIMEOUT_MILLIS);
 
     private final Bank bank;
     private final ConnectTransactRetry executor;
