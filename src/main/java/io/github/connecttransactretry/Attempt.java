@@ -158,7 +158,7 @@ final class Attempt<T, X extends Exception> {
         boolean lost = lease != null && lease.isLost();
         boolean lostBody = lost && (phase == Phase.BODY || phase == Phase.EVIDENCE);
         String sqlState = SqlState.of(thrown).orElse(null);
-        boolean keyTaken = row != null && row.isRefusedBy(thrown);
+        boolean keyTaken = row != null && !byFunction && row.isRefusedBy(thrown);
         Verdict verdict = keyTaken ? Verdict.CONFLICT
                 : new Judgement(engine, journey.options(), lease).of(phase, thrown, sqlState, byFunction);
         if (lease != null) {
@@ -169,6 +169,9 @@ final class Attempt<T, X extends Exception> {
     }
 
     private Throwable explained(Throwable raised) {
+        if (row.key() != null && journey.isKeyHidden() && row.isRefusedBy(raised)) {
+            return Refusals.keyHidden(row.key(), journey.settings().schema().ledger(), (SQLException) raised);
+        }
         return row.isWritten() && row.isDeniedBy(raised)
                 ? Refusals.rowRefused(journey.settings().schema().ledger(), (SQLException) raised, journey.failures()) : raised;
     }

@@ -163,9 +163,11 @@ public final class ConnectTransactRetry implements AutoCloseable {
         calls.begin();
         Journey journey = new Journey(engine.settings(), limit == null ? options : options.withTimeout(limit));
         try {
-            CommitOutcome outcome = engine.inquiry().find(journey.options(), 0, evidence, journey.deadline());
+            CommitOutcome outcome = engine.inquiry().find(journey.options(), 0, evidence, journey.deadline()).outcome();
             if (outcome instanceof CommitOutcome.NotCommitted) {
+                // Before the return: a program that asks and ends would leave the backend with its row locks.
                 journey.abandon(evidence.backend());
+                engine.fencing().beforeAttempt(journey);
             }
             return outcome;
         } finally {

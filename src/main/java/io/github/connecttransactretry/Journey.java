@@ -18,6 +18,9 @@ import java.util.Map;
 /** One call from its first attempt to its end: its time, its attempts so far, and whether there is another. For one thread. */
 final class Journey {
 
+    /** A purge may take a row away between a refusal and the look for it, but hardly twice. */
+    private static final int VAIN_LOOKS = 2;
+
     private final Settings settings;
     private final TransactionOptions options;
     private final Deadline deadline;
@@ -32,7 +35,7 @@ final class Journey {
     private long attemptStartedNanos;
     private boolean lostConnection;
     private String leastTimeline;
-    private boolean keyTaken;
+    private int keyRefusals;
 
     Journey(Settings settings, TransactionOptions options) {
         TimeSource time = settings.time();
@@ -108,12 +111,17 @@ final class Journey {
 
     /** Whether another call with this one's idempotency key was seen to have taken effect. */
     boolean isKeyTaken() {
-        return keyTaken;
+        return keyRefusals > 0;
+    }
+
+    /** Whether the key was refused, looked for in vain and refused so often that the row must be there and hidden. */
+    boolean isKeyHidden() {
+        return keyRefusals >= VAIN_LOOKS;
     }
 
     /** Goes on at once, whatever the number of attempts: the other call's result only has to be fetched. */
     void keyTaken(Failed failed) {
-        keyTaken = true;
+        keyRefusals++;
         record(failed);
     }
 

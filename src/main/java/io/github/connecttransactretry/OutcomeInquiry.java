@@ -47,15 +47,16 @@ final class OutcomeInquiry {
             return result;
         }
         AttemptResult.InDoubt<T> doubt = (AttemptResult.InDoubt<T>) result;
-        CommitOutcome outcome = find(journey.options(), journey.attempt(), doubt.evidence(), journey.deadline());
+        Answer found = find(journey.options(), journey.attempt(), doubt.evidence(), journey.deadline());
+        CommitOutcome outcome = found.outcome();
         if (outcome instanceof CommitOutcome.Committed) {
             journey.answeredOn(((CommitOutcome.Committed) outcome).timeline());
             return new AttemptResult.Done<>(doubt.value(), doubt.transaction(), true);
         }
         if (outcome instanceof CommitOutcome.NotCommitted) {
             journey.answeredOn(((CommitOutcome.NotCommitted) outcome).timeline());
-            if (doubt.evidence().ledger() != null) {
-                // A tombstone keeps its COMMIT out; the backend may still sit on row locks.
+            if (!found.by().equals(settings.plan().status().name())) {
+                // The COMMIT is kept out; the backend, which only the server's own record tells to have ended, may still sit on row locks.
                 journey.abandon(doubt.abandoned());
             }
             String sqlState = SqlState.of(doubt.cause()).orElse(null);
@@ -83,11 +84,19 @@ final class OutcomeInquiry {
     }
 
     /**
+     * An outcome, and who found it.
+     *
+     * @param by the resolver's name, empty if nobody knew
+     */
+    record Answer(CommitOutcome outcome, String by) {
+    }
+
+    /**
      * What became of a COMMIT.
      *
      * @param attempt 0 if it is asked about later, by its evidence alone
      */
-    CommitOutcome find(TransactionOptions options, int attempt, CommitEvidence evidence, Deadline deadline) {
+    Answer find(TransactionOptions options, int attempt, CommitEvidence evidence, Deadline deadline) {
         String label = options.label();
         long began = settings.time().nanoTime();
         settings.events().tell(new TransactionEvent.OutcomeAsked(label, attempt, evidence));
@@ -102,7 +111,7 @@ final class OutcomeInquiry {
         }
         Duration took = Duration.ofNanos(settings.time().nanoTime() - began);
         settings.events().tell(new TransactionEvent.OutcomeResolved(label, asking.outcome, asking.answeredBy, took, evidence));
-        return asking.outcome;
+        return new Answer(asking.outcome, asking.answeredBy);
     }
 
     /** One doubt being looked into. */
@@ -184,7 +193,7 @@ final class OutcomeInquiry {
                 return thrown instanceof SQLException;
             }
             // A question that was cancelled, refused a lock or a resource is put again: nothing is lost by it but time.
-            boolean inTheWay = sqlState.startsWith("57") || sqlState.startsWith("55") || sqlState.startsWith("53");
+            boolean inTheWay = sqlState.equals("25P03") || sqlState.startsWith("57") || sqlState.startsWith("55") || sqlState.startsWith("53");
             return inTheWay || Engine.classify(settings.classifier(), new Failure(Phase.OUTCOME, thrown, sqlState,
                     drivers.routine(carrier), true, true, false)).retried();
         }

@@ -61,10 +61,10 @@ final class Refusals {
                 + " row security is on for that table, give the role a policy that shows it");
     }
 
-    /** The row went out in the COMMIT message and was refused for a reason of the ledger's own, or of a deferred trigger's. */
+    /** The row was refused for a reason of the ledger's own, or, at COMMIT, of a deferred trigger's. */
     static TransactionRefusedException rowRefused(String ledger, SQLException refused, List<AttemptFailure> failures) {
-        return new TransactionRefusedException("the COMMIT, which writes a row into the ledger " + ledger + ", was refused, and"
-                + " nothing is committed (" + AttemptFailure.firstLine(refused) + "): the role needs the GRANTs in schema.sql of"
+        return new TransactionRefusedException("the message to the ledger " + ledger + ", with which the call begins or commits, was"
+                + " refused, and nothing is committed (" + AttemptFailure.firstLine(refused) + "): the role needs the GRANTs in schema.sql of"
                 + " this library, so does a role that the function takes on by SET ROLE, and where row security is on for the"
                 + " ledger's tables, a policy", refused, failures);
     }
@@ -72,6 +72,12 @@ final class Refusals {
     static TransactionRefusedException keyWithoutLedger(IdempotencyKey key) {
         return of("the call has the idempotency key " + key.key() + ", which lives in the ledger, and the engine writes none: build"
                 + " it with outcome(OutcomeMode.LEDGER), or enable the ledger (CommitLedger.enable)");
+    }
+
+    static TransactionRefusedException keyHidden(IdempotencyKey key, String ledger, SQLException refused) {
+        return new TransactionRefusedException("the ledger " + ledger + " refuses the idempotency key " + key.key() + " as taken,"
+                + " and shows no row of it, so that nothing was done again and no result can be returned: where row security is on"
+                + " for that table, give the role a policy that lets it see and update every row", refused, List.of());
     }
 
     static TransactionRefusedException notEncoded(IdempotencyKey key, RuntimeException refused) {

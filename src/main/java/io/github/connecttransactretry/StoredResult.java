@@ -37,6 +37,7 @@ final class StoredResult {
     <T> Optional<Found<T>> find() throws SQLException {
         IdempotencyKey key = options.idempotencyKey();
         Connection connection = lease.connection();
+        connection.setReadOnly(false);
         connection.setAutoCommit(true);
         Optional<StoredRow> row = ledger.find(connection, key);
         if (row.isEmpty()) {
@@ -71,7 +72,12 @@ final class StoredResult {
     /** A commit can be seen before it is durable or replicated; one of ours after it, acknowledged, makes it both. */
     private boolean sealed(Connection connection, IdempotencyKey key) throws SQLException {
         connection.setAutoCommit(false);
-        boolean there = ledger.seal(connection, key);
+        boolean there = true;
+        if (lease.session().offersTransactionIds()) {
+            ledger.seal(connection);
+        } else {
+            there = ledger.seal(connection, key);
+        }
         connection.clearWarnings();
         connection.commit();
         if (lease.physical().transactionState() != TransactionState.IDLE

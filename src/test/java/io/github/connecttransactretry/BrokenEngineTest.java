@@ -11,10 +11,13 @@ import io.github.connecttransactretry.drill.WireAction;
 import io.github.connecttransactretry.drill.WireRequest;
 import io.github.connecttransactretry.drill.WireScript;
 import io.github.connecttransactretry.observe.TransactionEvent.OutcomeAsked;
+import io.github.connecttransactretry.outcome.BrokenLedgers;
 import io.github.connecttransactretry.outcome.BrokenResolvers;
+import io.github.connecttransactretry.outcome.CommitSchema;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.UUID;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -28,6 +31,9 @@ class BrokenEngineTest {
 
     private static final UnaryOperator<ConnectTransactRetryBuilder> SOUND = engine -> engine;
 
+    /** Of its own, so that the other scenes do without tables. */
+    private static final CommitSchema LEDGERED = new CommitSchema("ledgered");
+
     private static CommitScene scene;
     private static int audits;
 
@@ -39,6 +45,7 @@ class BrokenEngineTest {
     @BeforeAll
     static void open() throws SQLException {
         scene = CommitScene.open();
+        LEDGERED.install(scene.dataSource());
     }
 
     @AfterAll
@@ -135,12 +142,121 @@ class BrokenEngineTest {
         assertEquals(1, sound.failed(), sound.toString());
     }
 
+    @Test
+    void tombstoneReplacedByALookDoublesACommit() throws SQLException {
+        AuditReport broken = audit(BrokenEngineTest::commitComesAfterTheAnswer,
+                engine -> engine.resolvers(BrokenLedgers.lookingInsteadOfWriting(LEDGERED)));
+        assertEquals(1, broken.doubled(), broken.toString());
+        requireSound(audit(BrokenEngineTest::commitComesAfterTheAnswer, SOUND));
+    }
+
+    @Test
+    void writerThatPassesOverATombstoneDoublesACommit() throws SQLException {
+        AuditReport broken = audit(BrokenEngineTest::commitComesAfterTheAnswer,
+                engine -> engine.ledgerWriter(BrokenLedgers.passingOverTombstones(LEDGERED)));
+        assertEquals(1, broken.doubled(), broken.toString());
+        requireSound(audit(BrokenEngineTest::commitComesAfterTheAnswer, SOUND));
+    }
+
+    /** The tombstone on the token keeps all later attempts out too: the audit sees a call that fails for want of time. */
+    @Test
+    void oneTokenForAllAttemptsNeverCommits() throws SQLException {
+        UUID one = UUID.randomUUID();
+        AuditReport broken = audit(BrokenEngineTest::commitComesAfterTheAnswer, engine -> engine.tokens(() -> one));
+        assertEquals(0, broken.acknowledged() + broken.committed(), broken.toString());
+        assertEquals(1, broken.failed(), broken.toString());
+        requireSound(audit(BrokenEngineTest::commitComesAfterTheAnswer, SOUND));
+    }
+
+    /** An engine that gives one token to two calls takes the row of the one for that of the other. */
+    @Test
+    void oneTokenForTwoCallsLosesACommit() throws SQLException {
+        Scenario anotherCallFirst = part -> {
+            scene.call(part.apply(ledgered(new Chronicle())));
+            return commitComesAfterTheAnswer(part);
+        };
+        UUID one = UUID.randomUUID();
+        AuditReport broken = audit(anotherCallFirst, 2, engine -> engine.tokens(() -> one));
+        assertEquals(1, broken.lost(), broken.toString());
+        AuditReport sound = audit(anotherCallFirst, 2, SOUND);
+        assertTrue(sound.isExactlyOnce() && sound.acknowledged() == 2, sound.toString());
+    }
+
+    /**
+     * A COMMIT that waits for its synchronous standby is seen by nobody. Ended in that wait it is seen by all, and lost in the
+     * failover: the seal keeps the engine from calling it committed, but nobody keeps others from going by what they see.
+     */
+    @Test
+    void fenceThatEndsACommitInItsSynchronousWaitLosesIt() throws SQLException {
+        AuditReport broken = auditAfterFailover(engine -> engine.fence(BrokenLedgers.endingCommits()));
+        assertEquals(1, broken.lost(), broken.toString());
+        AuditReport sound = auditAfterFailover(SOUND);
+        assertTrue(sound.isExactlyOnce(), sound.toString());
+        assertEquals(1, sound.unknown().size(), sound.toString());
+    }
+
+    /** Without the seal the careful fence still keeps an unreplicated COMMIT from being called committed; with neither it is. */
+    @Test
+    void fenceThatEndsACommitLosesItInTheEnginesOwnWordsWhereNothingIsSealed() throws SQLException {
+        AuditReport broken = auditAfterFailover(engine ->
+                engine.fence(BrokenLedgers.endingCommits()).resolvers(BrokenResolvers.withoutASeal()));
+        assertEquals(1, broken.lost(), broken.toString());
+        AuditReport careful = auditAfterFailover(engine -> engine.resolvers(BrokenResolvers.withoutASeal()));
+        assertTrue(careful.isExactlyOnce(), careful.toString());
+        assertEquals(1, careful.unknown().size(), careful.toString());
+    }
+
+    /** The COMMIT is held back, its outcome is asked for, the call goes on; then it arrives. Only the ledger is in its way. */
+    private static Ending commitComesAfterTheAnswer(UnaryOperator<ConnectTransactRetryBuilder> part) throws SQLException {
+        scene.script(WireScript.once(WireRequest::isCommit, WireAction.HOLD_AND_CUT));
+        Chronicle chronicle = new Chronicle();
+        Ending ending = scene.call(part.apply(ledgered(chronicle)), CommitScene.SHORT);
+        chronicle.only(OutcomeAsked.class);
+        return ending;
+    }
+
+    private static ConnectTransactRetryBuilder ledgered(Chronicle chronicle) {
+        return scene.engine(chronicle).schema(LEDGERED).outcome(OutcomeMode.LEDGER).fencing(false);
+    }
+
+    private static void requireSound(AuditReport sound) {
+        assertTrue(sound.isExactlyOnce(), sound.toString());
+        assertEquals(1, sound.acknowledged(), sound.toString());
+        assertEquals(1, sound.committed(), sound.toString());
+    }
+
+    /** A COMMIT whose synchronous standby is away stays in doubt; the caller looks for himself; then the standby takes over. */
+    private static AuditReport auditAfterFailover(UnaryOperator<ConnectTransactRetryBuilder> part) throws SQLException {
+        try (FailoverScene failover = FailoverScene.open(true, 2)) {
+            failover.addStandby();
+            failover.standby().stop();
+            ConnectTransactRetry engine = part.apply(ConnectTransactRetry.builder(failover.pool())).build();
+            try {
+                int attempt = engine.run(CommitScene.SHORT, tx -> failover.move(tx, "call", 1, 2));
+                failover.audit().acknowledged("call", attempt);
+            } catch (CommitOutcomeUnknownException unknown) {
+                if (failover.effects().containsKey("call")) {
+                    failover.audit().acknowledged("call", 1);
+                } else {
+                    failover.audit().threw("call", unknown);
+                }
+            }
+            failover.failOver();
+            return failover.audited();
+        }
+    }
+
     private static AuditReport audit(Scenario scenario, UnaryOperator<ConnectTransactRetryBuilder> part) throws SQLException {
+        return audit(scenario, 1, part);
+    }
+
+    private static AuditReport audit(Scenario scenario, int calls, UnaryOperator<ConnectTransactRetryBuilder> part)
+            throws SQLException {
         scene.beginAudit("effect_" + ++audits);
         scenario.play(part);
-        scene.script(WireScript.pass());
         AuditReport report = scene.audited();
-        assertEquals(1, report.acknowledged() + report.failed() + report.unknown().size(), report.toString());
+        scene.script(WireScript.pass());
+        assertEquals(calls, report.acknowledged() + report.failed() + report.unknown().size(), report.toString());
         return report;
     }
 

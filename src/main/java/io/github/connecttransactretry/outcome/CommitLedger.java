@@ -4,7 +4,6 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.time.Duration;
 import java.time.OffsetDateTime;
 import java.util.Objects;
@@ -31,6 +30,15 @@ public record CommitLedger(CommitSchema schema, Duration allowedSkew, Duration l
         }
         if (Objects.requireNonNull(longestCall, "longestCall is null: give a Duration").compareTo(Duration.ZERO) <= 0) {
             throw new IllegalArgumentException("the longest call is " + longestCall + ": give a positive duration");
+        }
+        requireSane("allowed skew", allowedSkew);
+        requireSane("longest call", longestCall);
+    }
+
+    /** Far beyond any use, and within what a server's clock can subtract. */
+    private static void requireSane(String what, Duration duration) {
+        if (duration.compareTo(LedgerResolver.LONGEST) > 0) {
+            throw new IllegalArgumentException("the " + what + " is " + duration + ": give at most " + LedgerResolver.LONGEST);
         }
     }
 
@@ -74,13 +82,17 @@ public record CommitLedger(CommitSchema schema, Duration allowedSkew, Duration l
         enabled(dataSource, false);
     }
 
+    static SQLException watermarkMissing(CommitSchema schema) {
+        return new SQLException("the watermark row of " + schema.ledger() + " is missing, or row security hides it: run"
+                + " schema.sql of this library again");
+    }
+
     private void enabled(DataSource dataSource, boolean enabled) throws SQLException {
-        try (Connection connection = dataSource.getConnection(); PreparedStatement update = connection.prepareStatement(
+        try (Connection connection = CommitSchema.open(dataSource); PreparedStatement update = connection.prepareStatement(
                 "UPDATE " + schema.watermark() + " SET enabled = ?")) {
             update.setBoolean(1, enabled);
             if (update.executeUpdate() != 1) {
-                throw new SQLException("the watermark row of " + schema.ledger() + " is missing, or row security hides it: run"
-                        + " schema.sql of this library again");
+                throw watermarkMissing(schema);
             }
             if (!connection.getAutoCommit()) {
                 connection.commit();
@@ -119,8 +131,9 @@ public record CommitLedger(CommitSchema schema, Duration allowedSkew, Duration l
         if (Objects.requireNonNull(keyedAge, "keyedAge is null: give a Duration").compareTo(age) < 0) {
             throw new IllegalArgumentException("the age for rows with a key is " + keyedAge + ": give one of at least " + age);
         }
-        try (Connection connection = dataSource.getConnection()) {
-            return new PurgeRun(schema, connection).run(age, keyedAge);
+        requireSane("age", keyedAge);
+        try (Connection connection = CommitSchema.open(dataSource)) {
+            return new PurgeRun(schema, allowedSkew, connection).run(age, keyedAge);
         }
     }
 
@@ -133,14 +146,24 @@ public record CommitLedger(CommitSchema schema, Duration allowedSkew, Duration l
     public LedgerFigures figures(DataSource dataSource) throws SQLException {
         String sql = "SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE kind = 'tombstone'),"
                 + " pg_catalog.count(idempotency_key), pg_catalog.min(written),"
-                + " pg_catalog.pg_total_relation_size('" + schema.ledger().replace("'", "''") + "'::pg_catalog.regclass),"
+                + " pg_catalog.pg_total_relation_size(?::text::pg_catalog.regclass),"
                 + " (SELECT NULLIF(purged_before, '-infinity') FROM " + schema.watermark() + "),"
                 + " (SELECT enabled FROM " + schema.watermark() + ") FROM " + schema.ledger();
-        try (Connection connection = dataSource.getConnection(); Statement select = connection.createStatement();
-                ResultSet row = select.executeQuery(sql)) {
+        try (Connection connection = CommitSchema.open(dataSource); PreparedStatement select = connection.prepareStatement(sql)) {
+            select.setString(1, schema.ledger());
+            return figures(select);
+        }
+    }
+
+    private LedgerFigures figures(PreparedStatement select) throws SQLException {
+        try (ResultSet row = select.executeQuery()) {
             row.next();
+            boolean enabled = row.getBoolean(7);
+            if (row.wasNull()) {
+                throw watermarkMissing(schema);
+            }
             return new LedgerFigures(row.getLong(1), row.getLong(2), row.getLong(3), row.getObject(4, OffsetDateTime.class),
-                    row.getLong(5), row.getObject(6, OffsetDateTime.class), row.getBoolean(7));
+                    row.getLong(5), row.getObject(6, OffsetDateTime.class), enabled);
         }
     }
 }

@@ -68,7 +68,8 @@ public record CommitSchema(String name, String ledgerTable) {
     }
 
     private static void requireIdentifier(String what, String name, int longest, String example) {
-        if (Objects.requireNonNull(name, what + "'s name is null").isBlank() || name.indexOf('\0') >= 0) {
+        Objects.requireNonNull(name, "the " + what + "'s name is null: give one, for example " + example);
+        if (name.isBlank() || name.indexOf('\0') >= 0) {
             throw new IllegalArgumentException("the " + what + "'s name is blank or has a NUL: give a name, for example " + example);
         }
         if (name.getBytes(StandardCharsets.UTF_8).length > longest) {
@@ -104,7 +105,7 @@ public record CommitSchema(String name, String ledgerTable) {
      * @throws SQLException if the server refuses; nothing has been created then
      */
     public void install(DataSource dataSource) throws SQLException {
-        inTransaction(dataSource, ddl());
+        inTransaction(dataSource, ddl(), this::requireKeyIndex);
     }
 
     /**
@@ -115,7 +116,7 @@ public record CommitSchema(String name, String ledgerTable) {
      * @throws SQLException if the server refuses
      */
     public void grant(DataSource dataSource, String role) throws SQLException {
-        inTransaction(dataSource, grants(role));
+        inTransaction(dataSource, grants(role), connection -> { });
     }
 
     /** The SQL that {@link #grant} runs, for a role's unquoted name, not null. */
@@ -156,12 +157,26 @@ public record CommitSchema(String name, String ledgerTable) {
         return quoted(name) + "." + quoted(watermarkTable());
     }
 
-    private static void inTransaction(DataSource dataSource, String sql) throws SQLException {
-        try (Connection connection = dataSource.getConnection()) {
+    /** What must hold before a transaction is committed. */
+    private interface Check {
+        void require(Connection connection) throws SQLException;
+    }
+
+    /** {@code CREATE INDEX IF NOT EXISTS} passes over whatever else bears the name, even another ledger's table. */
+    private void requireKeyIndex(Connection connection) throws SQLException {
+        if (!LedgerTable.read(connection, this).keysAreUnique()) {
+            throw new SQLException("the ledger " + ledger() + " is without its unique index on idempotency_key: if something else in"
+                    + " that schema is named " + ledgerTable + KEY_INDEX + ", give the ledger's table another name");
+        }
+    }
+
+    private static void inTransaction(DataSource dataSource, String sql, Check check) throws SQLException {
+        try (Connection connection = open(dataSource)) {
             boolean autoCommit = connection.getAutoCommit();
             connection.setAutoCommit(false);
             try (Statement statement = connection.createStatement()) {
                 statement.execute(sql);
+                check.require(connection);
                 connection.commit();
             } catch (SQLException refused) {
                 connection.rollback();
@@ -170,6 +185,10 @@ public record CommitSchema(String name, String ledgerTable) {
                 connection.setAutoCommit(autoCommit);
             }
         }
+    }
+
+    static Connection open(DataSource dataSource) throws SQLException {
+        return Objects.requireNonNull(dataSource, "dataSource is null: give one that leads to the tables' database").getConnection();
     }
 
     private static String quoted(String identifier) {

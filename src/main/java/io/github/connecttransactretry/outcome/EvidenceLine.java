@@ -5,16 +5,22 @@ import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.time.format.DateTimeParseException;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.UUID;
 import java.util.function.Function;
 
-/** Evidence as one line of {@code name=value} pairs, each value percent-encoded, after the format's own name. */
+/**
+ * Evidence as one line of {@code name=value} pairs, each value percent-encoded, between the format's own name and a last word:
+ * a line that was cut off must not be taken for evidence of something else.
+ */
 final class EvidenceLine {
 
     private static final String FORMAT = "ctr1";
+    private static final String LAST = "end";
     private static final Set<String> NAMES = Set.of("database", "xid", "pid", "start", "system", "timeline", "reset", "life",
             "ledger", "token", "notBefore", "node");
 
@@ -41,7 +47,7 @@ final class EvidenceLine {
             add(line, "notBefore", ledger.notBefore());
         }
         add(line, "node", evidence.node());
-        return line.toString();
+        return line.append(' ').append(LAST).toString();
     }
 
     private static void add(StringBuilder line, String name, Object value) {
@@ -51,11 +57,12 @@ final class EvidenceLine {
     }
 
     static CommitEvidence parse(String line) {
-        Map<String, String> values = values(line.strip());
-        Incarnation incarnation = values.containsKey("system")
-                ? new Incarnation(values.get("system"), needed(values, "timeline"), values.get("reset"), values.get("life"))
+        Map<String, String> values = values(Objects.requireNonNull(line,
+                "line is null: give the one that CommitEvidence.toString() printed").strip());
+        Incarnation incarnation = hasAny(values, "system", "timeline", "reset", "life")
+                ? new Incarnation(needed(values, "system"), needed(values, "timeline"), values.get("reset"), values.get("life"))
                 : null;
-        LedgerToken ledger = values.containsKey("ledger")
+        LedgerToken ledger = hasAny(values, "ledger", "token", "notBefore")
                 ? new LedgerToken(read(values, "ledger", UUID::fromString), read(values, "token", UUID::fromString),
                         read(values, "notBefore", Instant::parse))
                 : null;
@@ -64,14 +71,21 @@ final class EvidenceLine {
                 new Backend(read(values, "pid", Integer::valueOf), values.get("start")), incarnation, ledger, values.get("node"));
     }
 
+    private static boolean hasAny(Map<String, String> values, String... names) {
+        return Arrays.stream(names).anyMatch(values::containsKey);
+    }
+
     private static Map<String, String> values(String line) {
-        String[] words = line.split(" +");
+        String[] words = line.split("\\s+");
         if (!words[0].equals(FORMAT)) {
             throw new IllegalArgumentException("this is no evidence of a commit in doubt: it does not begin with " + FORMAT
                     + "; give the line that CommitEvidence.toString() printed");
         }
+        if (!words[words.length - 1].equals(LAST)) {
+            throw new IllegalArgumentException("the evidence does not end with the word " + LAST + ": is the line whole?");
+        }
         Map<String, String> values = new LinkedHashMap<>();
-        for (int i = 1; i < words.length; i++) {
+        for (int i = 1; i < words.length - 1; i++) {
             int equals = words[i].indexOf('=');
             String name = equals < 0 ? words[i] : words[i].substring(0, equals);
             if (equals < 0 || !NAMES.contains(name)) {

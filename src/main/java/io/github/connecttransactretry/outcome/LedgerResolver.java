@@ -13,6 +13,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
+import java.time.temporal.ChronoUnit;
 import java.util.Objects;
 
 /**
@@ -27,12 +28,16 @@ public class LedgerResolver implements CommitOutcomeResolver {
     /** How far two readings of the database's clock may lie apart if nothing is said, over failovers too. */
     public static final Duration DEFAULT_SKEW = Duration.ofMinutes(1);
 
+    /** A hundred years. */
+    static final Duration LONGEST = Duration.ofDays(36_500);
+
     private static final String LOCK_NOT_AVAILABLE = "55P03";
     private static final String UNDEFINED_TABLE = "42P01";
 
     /** Longer than a COMMIT takes that goes well, and short enough to look after the backend meanwhile. */
     private static final String READ_COMMITTED =
-            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; SET LOCAL lock_timeout = '250ms'";
+            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; SET LOCAL lock_timeout = '250ms'; "
+            + Seal.FUSE;
 
     private final CommitSchema schema;
     private final Duration allowedSkew;
@@ -48,13 +53,16 @@ public class LedgerResolver implements CommitOutcomeResolver {
      *
      * @param schema      not null
      * @param allowedSkew how far the clocks of servers that follow one another may lie apart, not negative
-     * @throws IllegalArgumentException if it is negative
+     * @throws IllegalArgumentException if it is negative, or longer than a hundred years
      */
     public LedgerResolver(CommitSchema schema, Duration allowedSkew) {
         this.schema = Objects.requireNonNull(schema, "schema is null: give the one that the ledger is in");
         this.allowedSkew = Objects.requireNonNull(allowedSkew, "allowedSkew is null: give a Duration");
         if (allowedSkew.isNegative()) {
             throw new IllegalArgumentException("the allowed skew is " + allowedSkew + ": give a duration that is not negative");
+        }
+        if (allowedSkew.compareTo(LONGEST) > 0) {
+            throw new IllegalArgumentException("the allowed skew is " + allowedSkew + ": give at most " + LONGEST);
         }
     }
 
@@ -76,10 +84,22 @@ public class LedgerResolver implements CommitOutcomeResolver {
         for (int round = 1;; round++) {
             CommitOutcome outcome = force(question);
             if (outcome != null) {
+                endKnownByTransaction(question, outcome);
                 return outcome;
             }
             question.fence();
             question.pause(round);
+        }
+    }
+
+    /** Behind a pooler the abandoned backend is known by its transaction alone, and only here can be looked after. */
+    private static void endKnownByTransaction(OutcomeQuestion question, CommitOutcome outcome) {
+        if (outcome instanceof NotCommitted && question.evidence().backend().start() == null) {
+            try {
+                question.fence();
+            } catch (SQLException unreachable) {
+                // The answer stands without it.
+            }
         }
     }
 
@@ -180,7 +200,8 @@ public class LedgerResolver implements CommitOutcomeResolver {
 
     /** Read after the tombstone and locked with it: read before, a purge could overtake it. */
     private boolean isYoungerThanPurges(OutcomeQuestion question) throws SQLException {
-        Instant youngest = question.evidence().ledger().notBefore().minus(allowedSkew);
+        // The server has microseconds, and the driver would round a nanosecond up.
+        Instant youngest = question.evidence().ledger().notBefore().minus(allowedSkew).truncatedTo(ChronoUnit.MICROS);
         try (PreparedStatement select = question.connection().prepareStatement(
                 "SELECT purged_before <= ? FROM " + schema.watermark() + " FOR SHARE")) {
             select.setObject(1, OffsetDateTime.ofInstant(youngest, ZoneOffset.UTC));

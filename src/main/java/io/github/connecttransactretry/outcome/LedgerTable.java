@@ -11,21 +11,27 @@ import java.util.List;
  * What there is of a ledger's two tables for the role that asked. Immutable.
  *
  * @param installed whether both tables are there
- * @param lacking   the rights on them that the role lacks, or what is wrong with the tables, in words; not null
+ * @param lacking   the rights on them that the role lacks, and what the tables lack, in words; not null
  */
 public record LedgerTable(boolean installed, List<String> lacking) {
 
     private static final String UNDEFINED_COLUMN = "42703";
 
-    private static final List<String> RIGHTS = List.of("USAGE on the schema", "SELECT", "INSERT", "UPDATE (asked)",
-            "UPDATE (result)", "SELECT on the watermark", "UPDATE (one) on the watermark");
+    /** Without it an idempotency key would be worth nothing, and no statement would fail. */
+    private static final String KEY_INDEX = "a unique index on idempotency_key";
+
+    private static final List<String> WANTED = List.of("USAGE on the schema", "SELECT", "INSERT", "UPDATE (asked)",
+            "UPDATE (result)", "SELECT on the watermark", "UPDATE (one) on the watermark", KEY_INDEX);
 
     private static final String QUESTION =
             "SELECT pg_catalog.has_schema_privilege(n.oid, 'USAGE'),"
             + " pg_catalog.has_table_privilege(l.oid, 'SELECT'), pg_catalog.has_table_privilege(l.oid, 'INSERT'),"
             + " pg_catalog.has_column_privilege(l.oid, 'asked', 'UPDATE'),"
             + " pg_catalog.has_column_privilege(l.oid, 'result', 'UPDATE'),"
-            + " pg_catalog.has_table_privilege(w.oid, 'SELECT'), pg_catalog.has_column_privilege(w.oid, 'one', 'UPDATE')"
+            + " pg_catalog.has_table_privilege(w.oid, 'SELECT'), pg_catalog.has_column_privilege(w.oid, 'one', 'UPDATE'),"
+            + " EXISTS (SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid"
+            + " WHERE i.indrelid = l.oid AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum"
+            + " AND a.attname = 'idempotency_key')"
             + " FROM pg_catalog.pg_namespace n"
             + " JOIN pg_catalog.pg_class l ON l.relnamespace = n.oid AND l.relkind IN ('r', 'p')"
             + " JOIN pg_catalog.pg_class w ON w.relnamespace = n.oid AND w.relkind IN ('r', 'p')"
@@ -34,6 +40,11 @@ public record LedgerTable(boolean installed, List<String> lacking) {
     /** Whether the engine can write and ask it. */
     public boolean isUsable() {
         return installed && lacking.isEmpty();
+    }
+
+    /** Whether an idempotency key can be taken only once. */
+    boolean keysAreUnique() {
+        return installed && !lacking.contains(KEY_INDEX);
     }
 
     static LedgerTable read(Connection connection, CommitSchema schema) throws SQLException {
@@ -54,9 +65,9 @@ public record LedgerTable(boolean installed, List<String> lacking) {
 
     private static List<String> lacking(ResultSet row) throws SQLException {
         List<String> lacking = new ArrayList<>();
-        for (int i = 0; i < RIGHTS.size(); i++) {
+        for (int i = 0; i < WANTED.size(); i++) {
             if (!row.getBoolean(i + 1)) {
-                lacking.add(RIGHTS.get(i));
+                lacking.add(WANTED.get(i));
             }
         }
         return lacking;

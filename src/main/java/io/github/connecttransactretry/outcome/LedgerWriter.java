@@ -6,6 +6,7 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.SQLWarning;
+import java.sql.Statement;
 import java.util.Optional;
 import java.util.UUID;
 
@@ -24,6 +25,9 @@ public final class LedgerWriter {
     private static final String COMMITTED = "pg_catalog.concat('committed', pg_catalog.left(" + Seal.WARNINGS_ON + ", 0))";
 
     private static final String COMMIT = "; COMMIT";
+
+    /** Whatever the session's default: at SERIALIZABLE two repeats that meet at a row would be a conflict. */
+    private static final String READ_COMMITTED = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; ";
 
     private final String insert;
     private final String insertKeyed;
@@ -49,7 +53,8 @@ public final class LedgerWriter {
         this.complete = "WITH completed AS (UPDATE " + schema.ledger() + " SET result = ? WHERE token = ? RETURNING token)"
                 + " SELECT 1 / pg_catalog.count(*) FROM completed";
         this.find = "SELECT label, fingerprint, codec, result FROM " + schema.ledger() + " WHERE idempotency_key = ?";
-        this.touch = Seal.DEMAND + "; UPDATE " + schema.ledger() + " SET asked = pg_catalog.now() WHERE idempotency_key = ?";
+        this.touch = READ_COMMITTED + Seal.FUSE + "; " + Seal.DEMAND + "; UPDATE " + schema.ledger()
+                + " SET asked = pg_catalog.now() WHERE idempotency_key = ?";
     }
 
     /**
@@ -147,9 +152,22 @@ public final class LedgerWriter {
     }
 
     /**
-     * Writes to the key's row in the open transaction: once that is acknowledged, the row is as durable and as replicated as
-     * the server demands, however early it was seen.
+     * Writes into the open transaction: once that is acknowledged, a row that was seen before is as durable and as replicated as
+     * the server demands, however early it was seen. Locks nothing.
      *
+     * @param connection with a transaction in which nothing was done yet
+     * @throws SQLException if it cannot be written
+     */
+    public void seal(Connection connection) throws SQLException {
+        try (Statement statement = connection.createStatement()) {
+            statement.execute(READ_COMMITTED + Seal.SQL);
+        }
+    }
+
+    /**
+     * The same for a server without {@code pg_logical_emit_message}: writes to the key's row, which others then wait for.
+     *
+     * @param connection with a transaction in which nothing was done yet
      * @return false if the row is gone
      * @throws SQLException if it cannot be written
      */
@@ -157,6 +175,9 @@ public final class LedgerWriter {
         try (PreparedStatement update = connection.prepareStatement(touch)) {
             update.setString(1, key.key());
             update.execute();
+            // After the answers to SET, SET and SELECT.
+            update.getMoreResults();
+            update.getMoreResults();
             update.getMoreResults();
             return update.getUpdateCount() == 1;
         }

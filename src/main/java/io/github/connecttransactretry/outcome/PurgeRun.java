@@ -16,14 +16,18 @@ final class PurgeRun {
     /** Rows that a resolver holds are left for the next purge: to wait for them while holding the watermark would be a deadlock. */
     private static final String BATCH_OF = " LIMIT " + BATCH + " FOR UPDATE SKIP LOCKED)";
 
+    private static final String BEFORE = "pg_catalog.now() - ? * interval '1 microsecond'";
+
     private static final String OPEN =
             "SELECT pg_catalog.min(a.xact_start), pg_catalog.bool_or(a.backend_start IS NULL) FROM pg_catalog.pg_stat_activity a"
             + " WHERE a.datname = pg_catalog.current_database() AND a.pid <> pg_catalog.pg_backend_pid()";
 
     private final CommitSchema schema;
+    private final Duration allowedSkew;
     private final Connection connection;
 
-    PurgeRun(CommitSchema schema, Connection connection) {
+    PurgeRun(CommitSchema schema, Duration allowedSkew, Connection connection) {
+        this.allowedSkew = allowedSkew;
         this.schema = schema;
         this.connection = connection;
     }
@@ -32,17 +36,21 @@ final class PurgeRun {
         boolean autoCommit = connection.getAutoCommit();
         connection.setAutoCommit(false);
         try {
-            OffsetDateTime watermark = raise(age);
+            Limits limits = raise(age, keyedAge);
             long rows = 0;
             long batch;
             do {
-                batch = deleteRows(watermark, keyedAge.minus(age));
+                batch = deleteRows(limits);
                 rows += batch;
                 next();
             } while (batch == BATCH);
-            return tombstones(watermark, rows);
+            return tombstones(limits, rows);
         } catch (SQLException refused) {
-            connection.rollback();
+            try {
+                connection.rollback();
+            } catch (SQLException lost) {
+                refused.addSuppressed(lost);
+            }
             throw refused;
         } finally {
             connection.setAutoCommit(autoCommit);
@@ -60,34 +68,43 @@ final class PurgeRun {
         }
     }
 
+    /** The watermark, and before when a row and a row with a key must have been written to go: the ages count from now. */
+    private record Limits(OffsetDateTime watermark, OffsetDateTime rows, OffsetDateTime keyedRows) {
+    }
+
     /** In the transaction of the first batch; the others come after it. */
-    private OffsetDateTime raise(Duration age) throws SQLException {
+    private Limits raise(Duration age, Duration keyedAge) throws SQLException {
         begin();
         try (PreparedStatement update = connection.prepareStatement("UPDATE " + schema.watermark()
-                + " SET purged_before = GREATEST(purged_before, pg_catalog.now() - ? * interval '1 microsecond')"
-                + " RETURNING purged_before")) {
-            update.setLong(1, age.toNanos() / 1000);
+                + " SET purged_before = GREATEST(purged_before, " + BEFORE + ") RETURNING purged_before, " + BEFORE + ", " + BEFORE)) {
+            update.setLong(1, micros(age));
+            update.setLong(2, micros(age));
+            update.setLong(3, micros(keyedAge));
             try (ResultSet row = update.executeQuery()) {
                 if (!row.next()) {
-                    throw new SQLException("the watermark row of " + schema.ledger() + " is missing, or row security hides it:"
-                            + " run schema.sql of this library again");
+                    throw CommitLedger.watermarkMissing(schema);
                 }
-                return row.getObject(1, OffsetDateTime.class);
+                return new Limits(row.getObject(1, OffsetDateTime.class), row.getObject(2, OffsetDateTime.class),
+                        row.getObject(3, OffsetDateTime.class));
             }
         }
     }
 
-    private long deleteRows(OffsetDateTime watermark, Duration keptLonger) throws SQLException {
+    private static long micros(Duration age) {
+        return age.toNanos() / 1000;
+    }
+
+    private long deleteRows(Limits limits) throws SQLException {
         try (PreparedStatement delete = connection.prepareStatement("DELETE FROM " + schema.ledger() + " WHERE token IN (SELECT token"
                 + " FROM " + schema.ledger() + " WHERE kind = 'committed' AND written < ?"
                 + " AND (idempotency_key IS NULL OR written < ?)" + BATCH_OF)) {
-            delete.setObject(1, watermark);
-            delete.setObject(2, watermark.minus(keptLonger));
+            delete.setObject(1, limits.rows());
+            delete.setObject(2, limits.keyedRows());
             return delete.executeUpdate();
         }
     }
 
-    private LedgerPurge tombstones(OffsetDateTime watermark, long rows) throws SQLException {
+    private LedgerPurge tombstones(Limits limits, long rows) throws SQLException {
         OffsetDateTime oldestOpen;
         boolean hidden;
         try (Statement select = connection.createStatement(); ResultSet row = select.executeQuery(OPEN)) {
@@ -98,12 +115,16 @@ final class PurgeRun {
         long deleted = 0;
         long batch = hidden ? 0 : BATCH;
         while (batch == BATCH) {
-            batch = deleteTombstones(oldestOpen != null && oldestOpen.isBefore(watermark) ? oldestOpen : watermark);
+            batch = deleteTombstones(oldestOpen == null ? limits.rows() : earlier(oldestOpen.minus(allowedSkew), limits.rows()));
             deleted += batch;
             next();
         }
         connection.commit();
-        return new LedgerPurge(watermark, rows, deleted, hidden ? null : oldestOpen, hidden);
+        return new LedgerPurge(limits.watermark(), rows, deleted, hidden ? null : oldestOpen, hidden);
+    }
+
+    private static OffsetDateTime earlier(OffsetDateTime one, OffsetDateTime other) {
+        return one.isBefore(other) ? one : other;
     }
 
     private long deleteTombstones(OffsetDateTime before) throws SQLException {

@@ -25,7 +25,13 @@ class Seal {
             "SELECT pg_catalog.set_config('synchronous_commit', CASE pg_catalog.current_setting('synchronous_commit')"
             + " WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true), " + WARNINGS_ON;
 
-    private static final String SQL = DEMAND + ", pg_catalog.pg_logical_emit_message(true, 'ctr', '')";
+    static final String SQL = DEMAND + ", pg_catalog.pg_logical_emit_message(true, 'ctr', '')";
+
+    /**
+     * For a transaction that holds a row for which others wait: if its client is lost between two statements, the server ends it
+     * soon.
+     */
+    static final String FUSE = "SET LOCAL idle_in_transaction_session_timeout = '2s'";
 
     /** Puts {@link #DEMAND} on the transaction that is open. */
     void demand(Connection connection) throws SQLException {
