@@ -19,6 +19,8 @@ import java.util.Optional;
  */
 final class Attempt<T, X extends Exception> {
 
+    private static final double LOOK_SHARE = 0.5;
+
     private final Journey journey;
     private final TransactionalFunction<T, X> function;
     private final Engine engine;
@@ -63,7 +65,7 @@ final class Attempt<T, X extends Exception> {
         lease = engine.connector().take(journey);
     }
 
-    /** Looked up outside the transaction, where it fixes no snapshot; a claim finds out by itself, unless it was refused before. */
+    /** Looked up outside the transaction, where it fixes no snapshot; a claim finds out by itself, unless refused before. */
     private Optional<StoredResult.Found<T>> storedResult() throws SQLException {
         phase = Phase.BEGIN;
         IdempotencyKey key = journey.options().idempotencyKey();
@@ -72,10 +74,18 @@ final class Attempt<T, X extends Exception> {
             return Optional.empty();
         }
         if (!row.isWritten()) {
+            // It may have been enabled since the connection was learnt.
+            engine.connector().forget(lease);
             throw Refusals.keyWithoutLedger(key);
         }
-        return key.claimed() && !journey.isKeyTaken() ? Optional.empty()
-                : new StoredResult(journey.settings().writer(), journey.options(), lease).find();
+        if (key.claimed() && !journey.isKeyTaken()) {
+            return Optional.empty();
+        }
+        // A connection that falls silent may not eat the whole deadline: nothing is lost by asking on another one.
+        lease.arm(journey.deadline().share(LOOK_SHARE));
+        Optional<StoredResult.Found<T>> found = new StoredResult(journey.settings().writer(), journey.options(), lease).find();
+        lease.arm(journey.deadline());
+        return found;
     }
 
     private AttemptResult<T> repeated(StoredResult.Found<T> stored) {
@@ -148,32 +158,41 @@ final class Attempt<T, X extends Exception> {
 
     /** Ends the loan and turns what was thrown, before COMMIT or by the server's refusal of it, into a result. */
     AttemptResult<T> failed(Throwable raised) {
-        Throwable thrown = phase == Phase.COMMIT || phase == Phase.BEGIN && row != null ? explained(raised) : raised;
-        if (!byFunction && thrown instanceof InterruptedException) {
+        if (!byFunction && raised instanceof InterruptedException) {
             Thread.currentThread().interrupt();
         }
         if (guard != null) {
             guard.kill();
         }
+        boolean ledger = row != null && (phase == Phase.BEGIN || phase == Phase.COMMIT);
         boolean lost = lease != null && lease.isLost();
         boolean lostBody = lost && (phase == Phase.BODY || phase == Phase.EVIDENCE);
+        boolean keyTaken = ledger && row.key() != null && row.isRefusedBy(raised);
+        Throwable thrown = ledger ? explained(raised) : raised;
         String sqlState = SqlState.of(thrown).orElse(null);
-        boolean keyTaken = row != null && !byFunction && row.isRefusedBy(thrown);
-        Verdict verdict = keyTaken ? Verdict.CONFLICT
+        boolean rowInTheWay = ledger && thrown == raised && (row.isRefusedBy(raised) || row.isKeyAwaited(raised));
+        Verdict verdict = rowInTheWay ? Verdict.CONFLICT
                 : new Judgement(engine, journey.options(), lease).of(phase, thrown, sqlState, byFunction);
         if (lease != null) {
             end(verdict, lost, sqlState, thrown);
         }
         return new AttemptResult.NotCommitted<>(new Failed(phase, thrown, sqlState, verdict, byFunction, lostBody,
-                keyTaken && row.key() != null), transaction);
+                keyTaken && thrown == raised), transaction);
     }
 
+    /** The engine's own sentence for what the ledger refused; the same otherwise. */
     private Throwable explained(Throwable raised) {
+        String ledger = journey.settings().schema().ledger();
         if (row.key() != null && journey.isKeyHidden() && row.isRefusedBy(raised)) {
-            return Refusals.keyHidden(row.key(), journey.settings().schema().ledger(), (SQLException) raised);
+            return Refusals.keyHidden(row.key(), ledger, (SQLException) raised);
         }
-        return row.isWritten() && row.isDeniedBy(raised)
-                ? Refusals.rowRefused(journey.settings().schema().ledger(), (SQLException) raised, journey.failures()) : raised;
+        if (!row.isDeniedBy(raised)) {
+            return raised;
+        }
+        if (row.isGone(raised)) {
+            engine.connector().forget(lease);
+        }
+        return Refusals.rowRefused(ledger, (SQLException) raised, journey.failures());
     }
 
     private void end(Verdict verdict, boolean lost, String sqlState, Throwable thrown) {

@@ -9,7 +9,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 
-/** What one attempt takes along to be able to ask later: the transaction's id, the ledger's token, both or neither. For one thread. */
+/** What one attempt takes along to ask by later: the transaction's id, the ledger's token, both or neither. For one thread. */
 final class AttemptEvidence {
 
     private final Journey journey;

@@ -64,13 +64,18 @@ final class CommitStep<T> {
     private AttemptResult<T> acknowledged(SQLWarning warnings) {
         SQLWarning ridden = ReplicationWarning.in(warnings, lease.driver()::serverRoutine);
         SQLWarning givenUp = ridden != null ? ridden : ReplicationWarning.of(lease.connection(), lease.driver()::serverRoutine);
-        attempt.release();
+        boolean inDoubt = givenUp != null && attempt.evidence() != null;
+        if (inDoubt) {
+            // The question may end the backend, which must not be somebody else's by then.
+            attempt.evict(false);
+        } else {
+            attempt.release();
+        }
         if (givenUp != null) {
             journey.tell(new TransactionEvent.AcknowledgedNotReplicated(journey.options().label(), attempt.evidence()));
         }
-        return givenUp == null || attempt.evidence() == null
-                ? new AttemptResult.Done<>(value, attempt.transaction(), true)
-                : new AttemptResult.InDoubt<>(value, attempt.transaction(), attempt.evidence(), null, givenUp);
+        return inDoubt ? new AttemptResult.InDoubt<>(value, attempt.transaction(), attempt.evidence(), null, givenUp)
+                : new AttemptResult.Done<>(value, attempt.transaction(), true);
     }
 
     private boolean isRefusedByServer(Throwable trouble) {

@@ -140,30 +140,41 @@ public final class ConnectTransactRetry implements AutoCloseable {
     }
 
     /**
-     * Finds out, hours later and in another process if need be, what became of a COMMIT in doubt: with the default options'
-     * time limit. See {@link #resolve(CommitEvidence, Duration)}.
+     * Finds out, hours later and in another process if need be, what became of a COMMIT in doubt, within the default options'
+     * time limit. See {@link #resolve(TransactionOptions, CommitEvidence)}.
      */
     public CommitOutcome resolve(CommitEvidence evidence) {
-        return resolve(evidence, null);
+        return resolve(engine.settings().defaults(), evidence);
+    }
+
+    /**
+     * The same within a limit.
+     *
+     * @param evidence not null
+     * @param limit    positive, not null
+     * @throws IllegalArgumentException if the limit is not positive
+     */
+    public CommitOutcome resolve(CommitEvidence evidence, Duration limit) {
+        return resolve(engine.settings().defaults().withTimeout(limit), evidence);
     }
 
     /**
      * Finds out, hours later and in another process if need be, what became of a COMMIT in doubt. Where the evidence has a
      * token, the answer is forced and final: either the transaction is committed, or it never will be. Runs no hooks.
      *
+     * @param options  of which the time limit, the label and the verification count, not null
      * @param evidence of {@link CommitOutcomeUnknownException#evidence()}, perhaps printed and
      *                 {@linkplain CommitEvidence#parse parsed} since, not null
-     * @param limit    how long it may take, or null for the default options' limit
      * @return Unknown if it can no longer be known, or not within the limit
      * @throws IllegalStateException if the engine is closed
      */
-    public CommitOutcome resolve(CommitEvidence evidence, Duration limit) {
+    public CommitOutcome resolve(TransactionOptions options, CommitEvidence evidence) {
+        Objects.requireNonNull(options, "options is null: give TransactionOptions.defaults() for nothing special");
         Objects.requireNonNull(evidence, "evidence is null: give what CommitOutcomeUnknownException.evidence() held");
-        TransactionOptions options = engine.settings().defaults();
         calls.begin();
-        Journey journey = new Journey(engine.settings(), limit == null ? options : options.withTimeout(limit));
+        Journey journey = new Journey(engine.settings(), options);
         try {
-            CommitOutcome outcome = engine.inquiry().find(journey.options(), 0, evidence, journey.deadline()).outcome();
+            CommitOutcome outcome = engine.inquiry().find(options, 0, evidence, journey.deadline()).outcome();
             if (outcome instanceof CommitOutcome.NotCommitted) {
                 // Before the return: a program that asks and ends would leave the backend with its row locks.
                 journey.abandon(evidence.backend());

@@ -139,9 +139,18 @@ public final class ConnectTransactRetryBuilder {
         return this;
     }
 
-    /** The options of calls that give none; {@link TransactionOptions#defaults()} if not said. */
+    /**
+     * The options of calls that give none; {@link TransactionOptions#defaults()} if not said.
+     *
+     * @throws IllegalArgumentException if they have an idempotency key or a verification, which are one call's own
+     */
     public ConnectTransactRetryBuilder defaults(TransactionOptions options) {
-        this.defaults = Objects.requireNonNull(options, "options is null: give them, or leave them out");
+        Objects.requireNonNull(options, "options is null: give them, or leave them out");
+        if (options.idempotencyKey() != null || options.verification() != null) {
+            throw new IllegalArgumentException("the default options have " + (options.verification() == null
+                    ? "an idempotency key" : "a verification") + ", which belongs to one call: give it to that call's options");
+        }
+        this.defaults = options;
         return this;
     }
 
@@ -196,6 +205,17 @@ public final class ConnectTransactRetryBuilder {
         return this;
     }
 
+    /** Others may stay in the chain, for evidence of another time; the one that is written has to be asked. */
+    private void requireLedgerAsked() {
+        List<CommitSchema> asked = resolvers.stream().filter(LedgerResolver.class::isInstance)
+                .map(resolver -> ((LedgerResolver) resolver).schema()).toList();
+        boolean byMode = mode == OutcomeMode.LEDGER || mode == OutcomeMode.STATUS_THEN_LEDGER;
+        if (!byMode && !asked.isEmpty() && !asked.contains(schema)) {
+            throw new IllegalArgumentException("the resolvers ask the ledger " + asked.get(0).ledger() + ", and the engine writes "
+                    + schema.ledger() + ": give the builder that schema too");
+        }
+    }
+
     /** For tests, which break it on purpose. */
     ConnectTransactRetryBuilder fence(BackendFence broken) {
         this.fence = broken;
@@ -242,6 +262,7 @@ public final class ConnectTransactRetryBuilder {
             LOG.info("{} is no pool that the engine can get past: if it is one, give the builder a resolverDataSource, so that"
                     + " finding out about a commit in doubt does not wait behind other calls", dataSource.getClass().getName());
         }
+        requireLedgerAsked();
         OutcomePlan plan = new OutcomePlan(mode, new TransactionStatusResolver(), new LedgerResolver(schema, allowedClockSkew),
                 resolvers);
         Settings settings = new Settings(policy, classifier, plan, schema, writer == null ? new LedgerWriter(schema) : writer,

@@ -112,6 +112,11 @@ final class Connector {
         return connectOnCaller || boundedBySource ? Opener.notNull(pool.source().open()) : opener.open(pool.source(), deadline);
     }
 
+    /** Has the connection learnt anew when it is taken next, and the server looked at again. */
+    void forget(Lease lease) {
+        sessions.forget(lease.physical());
+    }
+
     private void admit(Lease lease, Journey journey) throws SQLException {
         PhysicalConnection physical = lease.physical();
         String leastTimeline = journey.leastTimeline();

@@ -100,7 +100,8 @@ final class Journey {
     }
 
     void answeredOn(String timeline) {
-        leastTimeline = timeline == null ? leastTimeline : timeline;
+        boolean later = timeline != null && (leastTimeline == null || timeline.compareTo(leastTimeline) > 0);
+        leastTimeline = later ? timeline : leastTimeline;
     }
 
     void startAttempt() {

@@ -1,5 +1,6 @@
 package io.github.connecttransactretry;
 
+import io.github.connecttransactretry.classify.SqlState;
 import io.github.connecttransactretry.idempotency.IdempotencyKey;
 import io.github.connecttransactretry.idempotency.ResultCodec;
 import io.github.connecttransactretry.outcome.LedgerToken;
@@ -18,8 +19,14 @@ final class LedgerRow {
 
     private static final String UNIQUE_VIOLATION = "23505";
 
-    /** Rights or row security; no such table, column or schema; what a result or key is too long for; a completion without its row. */
-    private static final Set<String> DENIALS = Set.of("42501", "42P01", "42703", "3F000", "22001", "22012");
+    private static final String LOCK_NOT_AVAILABLE = "55P03";
+    private static final String DIVISION_BY_ZERO = "22012";
+
+    /** No such table or schema: the connection was learnt before they went. */
+    private static final Set<String> ABSENCES = Set.of("42P01", "3F000");
+
+    /** Rights or row security; no such column; a column that is too short. */
+    private static final Set<String> DENIALS = Set.of("42501", "42703", "22001");
 
     private final Settings settings;
     private final TransactionOptions options;
@@ -104,9 +111,30 @@ final class LedgerRow {
                 && settings.schema().isLedger(lease.driver().violatedTable(thrown));
     }
 
-    /** Whether the row was refused for want of rights, of the table, or of a session that may write. */
+    /** Whether the row was refused for want of rights, of the table, of a session that may write, or of the claim. */
     boolean isDeniedBy(Throwable thrown) {
-        return thrown instanceof SQLException && DENIALS.contains(String.valueOf(((SQLException) thrown).getSQLState()));
+        if (!written || !(thrown instanceof SQLException) || claimed && result == null) {
+            return false;
+        }
+        String sqlState = String.valueOf(((SQLException) thrown).getSQLState());
+        return DENIALS.contains(sqlState) || ABSENCES.contains(sqlState)
+                || claimed && DIVISION_BY_ZERO.equals(sqlState) || isReadOnlySession(sqlState);
+    }
+
+    /** A primary says of itself that it is one, so that it is the session, by its default or by the function, that may not write. */
+    private boolean isReadOnlySession(String sqlState) {
+        return SqlState.READ_ONLY_SQL_TRANSACTION.equals(sqlState) && "off".equals(lease.physical().parameterStatus("in_hot_standby"));
+    }
+
+    /** Whether the ledger is not where it was when the connection was learnt. */
+    boolean isGone(Throwable thrown) {
+        return isDeniedBy(thrown) && ABSENCES.contains(((SQLException) thrown).getSQLState());
+    }
+
+    /** Whether a role's lock_timeout cut the wait for another call with the same key. */
+    boolean isKeyAwaited(Throwable thrown) {
+        return written && key() != null && thrown instanceof SQLException
+                && LOCK_NOT_AVAILABLE.equals(((SQLException) thrown).getSQLState());
     }
 
     private LedgerWriter writer() {

@@ -16,6 +16,7 @@ import io.github.connecttransactretry.pacing.Backoff;
 import java.sql.SQLException;
 import java.sql.SQLWarning;
 import java.time.Duration;
+import java.util.List;
 
 /**
  * Finds out what became of a COMMIT in doubt: asks the resolvers in turn, each until it answers, passes on or the call's
@@ -56,7 +57,7 @@ final class OutcomeInquiry {
         if (outcome instanceof CommitOutcome.NotCommitted) {
             journey.answeredOn(((CommitOutcome.NotCommitted) outcome).timeline());
             if (!found.by().equals(settings.plan().status().name())) {
-                // The COMMIT is kept out; the backend, which only the server's own record tells to have ended, may still sit on row locks.
+                // Only the server's own record also says that the backend's transaction has ended; it may still sit on row locks.
                 journey.abandon(doubt.abandoned());
             }
             String sqlState = SqlState.of(doubt.cause()).orElse(null);
@@ -193,7 +194,7 @@ final class OutcomeInquiry {
                 return thrown instanceof SQLException;
             }
             // A question that was cancelled, refused a lock or a resource is put again: nothing is lost by it but time.
-            boolean inTheWay = sqlState.equals("25P03") || sqlState.startsWith("57") || sqlState.startsWith("55") || sqlState.startsWith("53");
+            boolean inTheWay = sqlState.equals("25P03") || List.of("53", "55", "57").contains(sqlState.substring(0, 2));
             return inTheWay || Engine.classify(settings.classifier(), new Failure(Phase.OUTCOME, thrown, sqlState,
                     drivers.routine(carrier), true, true, false)).retried();
         }

@@ -51,7 +51,8 @@ final class Refusals {
     }
 
     static TransactionRefusedException ledgerMissing(String ledger, LedgerTable found) {
-        String what = found.installed() ? "the role lacks " + String.join(", ", found.lacking()) + " of it" : "it is not there";
+        String what = found.installed() ? "the role, or the ledger itself, lacks " + String.join(", ", found.lacking())
+                : "it is not there";
         return of("the engine is to write the ledger " + ledger + ", and " + what + ": run schema.sql of this library, with its"
                 + " GRANTs, or CommitSchema.install and CommitSchema.grant, or build the engine with another OutcomeMode");
     }
@@ -63,15 +64,15 @@ final class Refusals {
 
     /** The row was refused for a reason of the ledger's own, or, at COMMIT, of a deferred trigger's. */
     static TransactionRefusedException rowRefused(String ledger, SQLException refused, List<AttemptFailure> failures) {
-        return new TransactionRefusedException("the message to the ledger " + ledger + ", with which the call begins or commits, was"
-                + " refused, and nothing is committed (" + AttemptFailure.firstLine(refused) + "): the role needs the GRANTs in schema.sql of"
-                + " this library, so does a role that the function takes on by SET ROLE, and where row security is on for the"
+        return new TransactionRefusedException("the message to the ledger " + ledger + ", with which the call begins or commits,"
+                + " was refused, and nothing is committed (" + AttemptFailure.firstLine(refused) + "): the role needs the GRANTs in"
+                + " schema.sql of this library and a session that may write, so does a role that the function takes on by SET ROLE, and where row security is on for the"
                 + " ledger's tables, a policy", refused, failures);
     }
 
     static TransactionRefusedException keyWithoutLedger(IdempotencyKey key) {
         return of("the call has the idempotency key " + key.key() + ", which lives in the ledger, and the engine writes none: build"
-                + " it with outcome(OutcomeMode.LEDGER), or enable the ledger (CommitLedger.enable)");
+                + " it with outcome(OutcomeMode.LEDGER), or enable the ledger (CommitLedger.enable), which is seen at the next call");
     }
 
     static TransactionRefusedException keyHidden(IdempotencyKey key, String ledger, SQLException refused) {

@@ -54,6 +54,11 @@ final class SessionCatalogue {
         return learnt;
     }
 
+    void forget(PhysicalConnection physical) {
+        sessions.remove(physical.identity());
+        profile = null;
+    }
+
     boolean knows(PhysicalConnection physical) {
         return sessions.containsKey(physical.identity());
     }

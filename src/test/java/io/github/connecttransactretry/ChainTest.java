@@ -156,11 +156,12 @@ class ChainTest {
         try (ConnectTransactRetry executor = scene.engine(chronicle).outcome(OutcomeMode.STATUS_THEN_LEDGER,
                 new Scripted(CHAIN.get(2), asked, position == 2 ? answer : Finding.CANNOT_TELL),
                 new Scripted(CHAIN.get(3), asked, position == 3 ? answer : Finding.CANNOT_TELL))
-                .defaults(TransactionOptions.defaults().withVerification(connection -> {
-                    asked.add(CHAIN.get(4));
-                    return answer;
-                })).build()) {
-            assertEquals(kind(answer), executor.resolve(evidence).getClass());
+                .build()) {
+            TransactionOptions verified = TransactionOptions.defaults().withVerification(connection -> {
+                asked.add(CHAIN.get(4));
+                return answer;
+            });
+            assertEquals(kind(answer), executor.resolve(verified, evidence).getClass());
         }
         assertEquals(CHAIN.subList(0, position + 1), asked);
         assertEquals(answer == Finding.CANNOT_TELL ? "" : CHAIN.get(position), chronicle.only(OutcomeResolved.class).resolver());
@@ -174,7 +175,7 @@ class ChainTest {
         LedgerToken token = known.ledger();
         return new CommitEvidence(known.database(), known.transactionId(), known.backend(),
                 position < 1 ? here
-                        : new Incarnation("1" + here.systemIdentifier(), here.timeline(), here.statsReset(), here.life()),
+                        : new Incarnation(here.systemIdentifier(), here.timeline(), "2001-01-01T00:00:00.000000", here.life()),
                 position < 2 ? token : new LedgerToken(UUID.randomUUID(), token.token(), token.notBefore()), known.node());
     }
 

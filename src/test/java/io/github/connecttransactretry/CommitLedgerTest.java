@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.zaxxer.hikari.HikariDataSource;
-import io.github.connecttransactretry.drill.PostgresServer;
 import io.github.connecttransactretry.fixtures.Pools;
 import io.github.connecttransactretry.outcome.CommitLedger;
 import io.github.connecttransactretry.outcome.CommitSchema;

@@ -228,7 +228,7 @@ class LedgerBadInputTest {
         CommitSchema schema = fresh();
         install(schema);
         scene.execute("REVOKE " + right.replaceFirst(" s\\b", " \"" + schema.name() + "\"").trim() + " FROM app");
-        String[] words = {schema.ledger(), "lacks " + told + " of it", "schema.sql", "GRANTs"};
+        String[] words = {schema.ledger(), "lacks " + told + ":", "schema.sql", "GRANTs"};
         requireRefusedUntil(schema, OutcomeMode.LEDGER, words, () -> schema.grant(scene.dataSource(), "app"));
     }
 

@@ -139,9 +139,8 @@ class TakenKeyTest {
 
     /** Where row security hides the row there is nothing to return; the call must say so, and not go round for ever. */
     @ParameterizedTest
-    @ValueSource(strings = {"FOR ALL TO app USING (false) WITH CHECK (true)", "FOR INSERT TO app WITH CHECK (true)",
-        "FOR INSERT TO app WITH CHECK (true); CREATE POLICY look ON %s FOR SELECT TO app USING (true)"})
-    void byARowThatTheRoleCannotSeeOrTouch(String policy) throws SQLException {
+    @ValueSource(strings = {"FOR ALL TO app USING (false) WITH CHECK (true)", "FOR INSERT TO app WITH CHECK (true)"})
+    void byARowThatTheRoleCannotSee(String policy) throws SQLException {
         LedgerCase ledger = of(PLAIN);
         String there = ledger.schema().ledger();
         try (ConnectTransactRetry engine = ledger.engine().build(); ConnectTransactRetry other = ledger.elsewhere().build()) {
@@ -163,8 +162,7 @@ class TakenKeyTest {
             assertEquals(List.of(), ledger.chronicle().all(OutcomeAsked.class));
             ledger.requireIdlePool();
         } finally {
-            ledger.execute("DROP POLICY IF EXISTS part ON " + there, "DROP POLICY IF EXISTS look ON " + there,
-                    "ALTER TABLE " + there + " DISABLE ROW LEVEL SECURITY");
+            ledger.execute("DROP POLICY IF EXISTS part ON " + there, "ALTER TABLE " + there + " DISABLE ROW LEVEL SECURITY");
         }
     }
 

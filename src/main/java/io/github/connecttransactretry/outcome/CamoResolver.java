@@ -1,6 +1,5 @@
 package io.github.connecttransactretry.outcome;
 
-import io.github.connecttransactretry.classify.SqlState;
 import io.github.connecttransactretry.outcome.CommitOutcome.Committed;
 import io.github.connecttransactretry.outcome.CommitOutcome.NotCommitted;
 import io.github.connecttransactretry.outcome.CommitOutcome.Unknown;
@@ -78,8 +77,7 @@ public final class CamoResolver implements CommitOutcomeResolver {
     private CommitOutcome ask(OutcomeQuestion question) throws SQLException {
         // Before READ WRITE, which a standby refuses with an error that would pass for final.
         if (question.session().inRecovery()) {
-            throw new SQLException("the server that was asked is in recovery: it is not the primary",
-                    SqlState.READ_ONLY_SQL_TRANSACTION);
+            throw PrimaryCheck.refusal("is in recovery");
         }
         Connection connection = question.connection();
         connection.setAutoCommit(false);

@@ -23,7 +23,7 @@ public interface CommitVerification {
     /**
      * Looks.
      *
-     * @param connection a fresh one in autocommit, to the primary; the engine closes it
+     * @param connection a fresh one in autocommit, to the primary; its {@code close()} does nothing, the engine closes it
      * @return not null
      * @throws SQLException if the connection or the server failed; if that is transient, it is asked again
      */

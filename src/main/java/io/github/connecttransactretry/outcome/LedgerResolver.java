@@ -1,6 +1,5 @@
 package io.github.connecttransactretry.outcome;
 
-import io.github.connecttransactretry.classify.SqlState;
 import io.github.connecttransactretry.outcome.CommitOutcome.Committed;
 import io.github.connecttransactretry.outcome.CommitOutcome.NotCommitted;
 import io.github.connecttransactretry.outcome.CommitOutcome.Unknown;
@@ -37,7 +36,8 @@ public class LedgerResolver implements CommitOutcomeResolver {
     /** Longer than a COMMIT takes that goes well, and short enough to look after the backend meanwhile. */
     private static final String READ_COMMITTED =
             "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; SET LOCAL lock_timeout = '250ms'; "
-            + Seal.FUSE;
+            // A role's own time-out would come before the lock's, and pass for another trouble.
+            + Seal.FUSE + "; SET LOCAL statement_timeout = 0";
 
     private final CommitSchema schema;
     private final Duration allowedSkew;
@@ -64,6 +64,11 @@ public class LedgerResolver implements CommitOutcomeResolver {
         if (allowedSkew.compareTo(LONGEST) > 0) {
             throw new IllegalArgumentException("the allowed skew is " + allowedSkew + ": give at most " + LONGEST);
         }
+    }
+
+    /** Where the ledger is, not null. */
+    public CommitSchema schema() {
+        return schema;
     }
 
     @Override
@@ -106,7 +111,7 @@ public class LedgerResolver implements CommitOutcomeResolver {
     /** One try; null if the transaction, or a purge, holds the row. */
     private CommitOutcome force(OutcomeQuestion question) throws SQLException {
         // Before READ WRITE, which a standby refuses with an error that would pass for final (0A000, measured).
-        Incarnation here = here(question);
+        Incarnation here = PrimaryCheck.require(question).incarnation();
         Connection connection = question.connection();
         connection.setAutoCommit(false);
         CommitOutcome outcome;
@@ -143,20 +148,6 @@ public class LedgerResolver implements CommitOutcomeResolver {
                 ? new Committed("its row is in the ledger", timeline)
                 : new NotCommitted(found.fresh() ? "a tombstone in the ledger now keeps it out"
                         : "a tombstone in the ledger keeps it out", timeline);
-    }
-
-    /** The server's life, if it tells; a standby and a server on an older timeline are not asked. */
-    private static Incarnation here(OutcomeQuestion question) throws SQLException {
-        ServerSession session = question.session();
-        Incarnation here = session.incarnation();
-        Incarnation then = question.evidence().incarnation();
-        boolean stale = here != null && then != null && here.systemIdentifier().equals(then.systemIdentifier())
-                && here.isOlderThan(then.timeline());
-        if (session.inRecovery() || stale) {
-            throw new SQLException("the server that was asked " + (stale ? "writes an older timeline" : "is in recovery")
-                    + ": it is not the primary", SqlState.READ_ONLY_SQL_TRANSACTION);
-        }
-        return here;
     }
 
     /** Why this is not the ledger that the token was sent to, or null if it is. */

@@ -21,7 +21,8 @@ public record LedgerTable(boolean installed, List<String> lacking) {
     private static final String KEY_INDEX = "a unique index on idempotency_key";
 
     private static final List<String> WANTED = List.of("USAGE on the schema", "SELECT", "INSERT", "UPDATE (asked)",
-            "UPDATE (result)", "SELECT on the watermark", "UPDATE (one) on the watermark", KEY_INDEX);
+            "UPDATE (result)", "SELECT on the watermark", "UPDATE (one) on the watermark",
+            "WAL logging (it is UNLOGGED)", "WAL logging of the watermark (it is UNLOGGED)", KEY_INDEX);
 
     private static final String QUESTION =
             "SELECT pg_catalog.has_schema_privilege(n.oid, 'USAGE'),"
@@ -29,12 +30,13 @@ public record LedgerTable(boolean installed, List<String> lacking) {
             + " pg_catalog.has_column_privilege(l.oid, 'asked', 'UPDATE'),"
             + " pg_catalog.has_column_privilege(l.oid, 'result', 'UPDATE'),"
             + " pg_catalog.has_table_privilege(w.oid, 'SELECT'), pg_catalog.has_column_privilege(w.oid, 'one', 'UPDATE'),"
+            + " l.relpersistence = 'p', w.relpersistence = 'p',"
             + " EXISTS (SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid"
             + " WHERE i.indrelid = l.oid AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum"
             + " AND a.attname = 'idempotency_key')"
             + " FROM pg_catalog.pg_namespace n"
-            + " JOIN pg_catalog.pg_class l ON l.relnamespace = n.oid AND l.relkind IN ('r', 'p')"
-            + " JOIN pg_catalog.pg_class w ON w.relnamespace = n.oid AND w.relkind IN ('r', 'p')"
+            + " JOIN pg_catalog.pg_class l ON l.relnamespace = n.oid AND l.relkind = 'r'"
+            + " JOIN pg_catalog.pg_class w ON w.relnamespace = n.oid AND w.relkind = 'r'"
             + " WHERE n.nspname = ? AND l.relname = ? AND w.relname = ?";
 
     /** Whether the engine can write and ask it. */

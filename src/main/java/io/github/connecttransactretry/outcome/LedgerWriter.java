@@ -7,6 +7,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.SQLWarning;
 import java.sql.Statement;
+import java.util.HexFormat;
 import java.util.Optional;
 import java.util.UUID;
 
@@ -25,6 +26,9 @@ public final class LedgerWriter {
     private static final String COMMITTED = "pg_catalog.concat('committed', pg_catalog.left(" + Seal.WARNINGS_ON + ", 0))";
 
     private static final String COMMIT = "; COMMIT";
+
+    /** As text: pgjdbc's literal of bytes at query mode simple is wrong if backslashes are not plain characters (measured). */
+    private static final String BYTES = "pg_catalog.decode(?::text, 'hex')";
 
     /** Whatever the session's default: at SERIALIZABLE two repeats that meet at a row would be a conflict. */
     private static final String READ_COMMITTED = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; ";
@@ -48,9 +52,9 @@ public final class LedgerWriter {
     LedgerWriter(CommitSchema schema, String onConflict) {
         this.insert = "INSERT INTO " + schema.ledger() + " (token, kind) VALUES (?, " + COMMITTED + ")" + onConflict;
         this.insertKeyed = "INSERT INTO " + schema.ledger() + " (token, kind, idempotency_key, label, fingerprint, codec, result)"
-                + " VALUES (?, " + COMMITTED + ", ?, ?, ?, ?, ?)" + onConflict;
+                + " VALUES (?, " + COMMITTED + ", ?, ?, ?, ?, " + BYTES + ")" + onConflict;
         // A row that is not there, or that the function's role cannot see, fails here rather than losing the result.
-        this.complete = "WITH completed AS (UPDATE " + schema.ledger() + " SET result = ? WHERE token = ? RETURNING token)"
+        this.complete = "WITH completed AS (UPDATE " + schema.ledger() + " SET result = " + BYTES + " WHERE token = ? RETURNING token)"
                 + " SELECT 1 / pg_catalog.count(*) FROM completed";
         this.find = "SELECT label, fingerprint, codec, result FROM " + schema.ledger() + " WHERE idempotency_key = ?";
         this.touch = READ_COMMITTED + Seal.FUSE + "; " + Seal.DEMAND + "; UPDATE " + schema.ledger()
@@ -102,7 +106,7 @@ public final class LedgerWriter {
      */
     public SQLWarning complete(Connection connection, UUID token, byte[] result) throws SQLException {
         try (PreparedStatement statement = connection.prepareStatement(complete + COMMIT)) {
-            statement.setBytes(1, result);
+            statement.setString(1, hex(result));
             statement.setObject(2, token);
             statement.execute();
             return statement.getWarnings();
@@ -117,10 +121,14 @@ public final class LedgerWriter {
             statement.setString(3, label);
             statement.setString(4, key.fingerprint());
             statement.setString(5, key.codec().name());
-            statement.setBytes(6, result);
+            statement.setString(6, hex(result));
             statement.execute();
             return statement.getWarnings();
         }
+    }
+
+    private static String hex(byte[] bytes) {
+        return bytes == null ? null : HexFormat.of().formatHex(bytes);
     }
 
     /**

@@ -19,7 +19,8 @@ final class PurgeRun {
     private static final String BEFORE = "pg_catalog.now() - ? * interval '1 microsecond'";
 
     private static final String OPEN =
-            "SELECT pg_catalog.min(a.xact_start), pg_catalog.bool_or(a.backend_start IS NULL) FROM pg_catalog.pg_stat_activity a"
+            "SELECT pg_catalog.min(a.xact_start), pg_catalog.bool_or(a.backend_start IS NULL OR a.state = 'disabled')"
+            + " FROM pg_catalog.pg_stat_activity a"
             + " WHERE a.datname = pg_catalog.current_database() AND a.pid <> pg_catalog.pg_backend_pid()";
 
     private final CommitSchema schema;
@@ -45,7 +46,7 @@ final class PurgeRun {
                 next();
             } while (batch == BATCH);
             return tombstones(limits, rows);
-        } catch (SQLException refused) {
+        } catch (SQLException | RuntimeException refused) {
             try {
                 connection.rollback();
             } catch (SQLException lost) {
@@ -95,11 +96,16 @@ final class PurgeRun {
     }
 
     private long deleteRows(Limits limits) throws SQLException {
+        return delete("kind = 'committed' AND written < ? AND (idempotency_key IS NULL OR written < ?)", limits.rows(),
+                limits.keyedRows());
+    }
+
+    private long delete(String which, OffsetDateTime... limits) throws SQLException {
         try (PreparedStatement delete = connection.prepareStatement("DELETE FROM " + schema.ledger() + " WHERE token IN (SELECT token"
-                + " FROM " + schema.ledger() + " WHERE kind = 'committed' AND written < ?"
-                + " AND (idempotency_key IS NULL OR written < ?)" + BATCH_OF)) {
-            delete.setObject(1, limits.rows());
-            delete.setObject(2, limits.keyedRows());
+                + " FROM " + schema.ledger() + " WHERE " + which + BATCH_OF)) {
+            for (int i = 0; i < limits.length; i++) {
+                delete.setObject(i + 1, limits[i]);
+            }
             return delete.executeUpdate();
         }
     }
@@ -128,10 +134,6 @@ final class PurgeRun {
     }
 
     private long deleteTombstones(OffsetDateTime before) throws SQLException {
-        try (PreparedStatement delete = connection.prepareStatement("DELETE FROM " + schema.ledger() + " WHERE token IN (SELECT token"
-                + " FROM " + schema.ledger() + " WHERE kind = 'tombstone' AND written < ?" + BATCH_OF)) {
-            delete.setObject(1, before);
-            return delete.executeUpdate();
-        }
+        return delete("kind = 'tombstone' AND written < ?", before);
     }
 }

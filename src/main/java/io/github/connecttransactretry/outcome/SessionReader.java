@@ -3,7 +3,6 @@ package io.github.connecttransactretry.outcome;
 import io.github.connecttransactretry.classify.SqlState;
 import io.github.connecttransactretry.ground.PhysicalConnection;
 import io.github.connecttransactretry.outcome.ServerProfile.IncarnationTable;
-import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;

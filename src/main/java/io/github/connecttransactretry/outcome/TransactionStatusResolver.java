@@ -127,7 +127,7 @@ public class TransactionStatusResolver implements CommitOutcomeResolver {
                 throw refused;
             }
         }
-        throw notThePrimary("is in recovery");
+        throw PrimaryCheck.refusal("is in recovery");
     }
 
     private static String status(Connection connection, CommitEvidence evidence) throws SQLException {
@@ -169,7 +169,7 @@ public class TransactionStatusResolver implements CommitOutcomeResolver {
             case "stranger":
                 return new Unknown("another database cluster answers now: its system identifier differs");
             default:
-                throw notThePrimary(status.equals("stale") ? "writes an older timeline" : "is in recovery");
+                throw PrimaryCheck.refusal(status.equals("stale") ? "writes an older timeline" : "is in recovery");
         }
     }
 
@@ -195,10 +195,5 @@ public class TransactionStatusResolver implements CommitOutcomeResolver {
                 return row.getBoolean(1);
             }
         }
-    }
-
-    private static SQLException notThePrimary(String what) {
-        return new SQLException("the server that was asked " + what + ": it is not the primary",
-                SqlState.READ_ONLY_SQL_TRANSACTION);
     }
 }

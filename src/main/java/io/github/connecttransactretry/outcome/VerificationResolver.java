@@ -1,9 +1,10 @@
 package io.github.connecttransactretry.outcome;
 
-import io.github.connecttransactretry.classify.SqlState;
 import io.github.connecttransactretry.outcome.CommitOutcome.Committed;
 import io.github.connecttransactretry.outcome.CommitOutcome.NotCommitted;
 import io.github.connecttransactretry.outcome.CommitOutcome.Unknown;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.Objects;
@@ -35,22 +36,38 @@ public final class VerificationResolver implements CommitOutcomeResolver {
 
     @Override
     public CommitOutcome resolve(OutcomeQuestion question) throws SQLException, InterruptedException {
-        boolean ended = awaitEnd(question);
-        ServerSession session = question.session();
-        if (session.inRecovery()) {
-            throw new SQLException("the server that was asked is in recovery: it is not the primary",
-                    SqlState.READ_ONLY_SQL_TRANSACTION);
+        ServerSession session = PrimaryCheck.require(question);
+        String strangeness = PrimaryCheck.strangeness(session, question.evidence());
+        if (strangeness != null) {
+            return new Unknown(strangeness);
         }
+        boolean ended = awaitEnd(question);
         String timeline = session.incarnation() == null ? null : session.incarnation().timeline();
-        CommitVerification.Finding finding = verification.verify(question.connection());
+        CommitVerification.Finding finding = verification.verify(kept(question.connection()));
         if (finding == CommitVerification.Finding.COMMITTED) {
             return sealed(question, timeline);
         }
         if (finding == CommitVerification.Finding.NOT_COMMITTED) {
             return ended ? new NotCommitted("the verification found that it was not committed", timeline)
-                    : new Unknown("the verification found nothing, but the backend could not be seen ended: its COMMIT may still come");
+                    : new Unknown("the verification found nothing, but the backend could not be seen ended: its COMMIT may still"
+                            + " come");
         }
         return new Unknown("the verification could not tell");
+    }
+
+    /** Its close() does nothing, as that of the connection which the function is given: the answer has yet to be sealed. */
+    private static Connection kept(Connection connection) {
+        return (Connection) Proxy.newProxyInstance(Connection.class.getClassLoader(), new Class<?>[] {Connection.class},
+                (proxy, method, arguments) -> {
+                    if (method.getName().equals("close")) {
+                        return null;
+                    }
+                    try {
+                        return method.invoke(connection, arguments);
+                    } catch (InvocationTargetException thrown) {
+                        throw thrown.getCause();
+                    }
+                });
     }
 
     /** False if the backend cannot be seen, so that nobody knows when it has ended. */
