@@ -17,6 +17,7 @@ import io.github.connecttransactretry.observe.TransactionEvent;
 import io.github.connecttransactretry.observe.TransactionEvent.Fenced;
 import io.github.connecttransactretry.observe.TransactionEvent.OutcomeAsked;
 import io.github.connecttransactretry.observe.TransactionEvent.OutcomeResolved;
+import io.github.connecttransactretry.outcome.BackendFence.Result;
 import io.github.connecttransactretry.outcome.CommitOutcome;
 import io.github.connecttransactretry.pacing.RetryPolicy;
 import java.sql.SQLException;
@@ -119,6 +120,21 @@ class DoubtTest {
         assertTrue(unknown.evidence().isPresent());
         assertTrue(took.compareTo(CommitScene.SHORT.timeout()) >= 0 && took.compareTo(Duration.ofSeconds(3)) < 0, took.toString());
         assertEquals(List.of(1), scene.effects(ending));
+    }
+
+    /** Whatever became of it: nobody else is to wait for its row locks. */
+    @Test
+    void backendOfACallThatEndsUnknownIsEndedAfterwards() throws SQLException {
+        scene.script(WireScript.once(WireRequest::isCommit, WireAction.HOLD_AND_CUT));
+        Chronicle chronicle = new Chronicle();
+        Ending ending = scene.call(scene.engine(chronicle).outcome(OutcomeMode.NONE));
+        ending.unknown();
+        Await.until("a look at the backend", CommitScene.PATIENCE, () -> !chronicle.all(Fenced.class).isEmpty());
+        assertEquals(Result.TERMINATED, chronicle.only(Fenced.class).result());
+        int pid = chronicle.only(Fenced.class).backend().pid();
+        Await.until("the backend to end", CommitScene.PATIENCE, () -> !scene.lives(pid));
+        scene.releaseHeld();
+        assertEquals(List.of(), scene.effects(ending));
     }
 
     @Test

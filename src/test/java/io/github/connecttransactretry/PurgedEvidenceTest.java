@@ -9,6 +9,8 @@ import io.github.connecttransactretry.drill.Await;
 import io.github.connecttransactretry.drill.WireAction;
 import io.github.connecttransactretry.drill.WireRequest;
 import io.github.connecttransactretry.drill.WireScript;
+import io.github.connecttransactretry.fixtures.ManualTime;
+import io.github.connecttransactretry.fixtures.OneConnection;
 import io.github.connecttransactretry.observe.TransactionEvent.OutcomeAsked;
 import io.github.connecttransactretry.observe.TransactionEvent.OutcomeResolved;
 import io.github.connecttransactretry.outcome.CommitEvidence;
@@ -19,9 +21,11 @@ import io.github.connecttransactretry.outcome.CommitOutcome.NotCommitted;
 import io.github.connecttransactretry.outcome.CommitOutcome.Unknown;
 import io.github.connecttransactretry.outcome.CommitSchema;
 import io.github.connecttransactretry.outcome.LedgerToken;
+import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.UUID;
 import org.junit.jupiter.api.AfterAll;
@@ -132,6 +136,34 @@ class PurgedEvidenceTest {
         assertEquals(1, QUICK.figures(scene.dataSource()).tombstones());
         scene.releaseHeld();
         assertEquals(List.of(2), scene.effects(ending));
+    }
+
+    /** The time is learnt once per connection: were a token as old as that, every purge since would make it unknown. */
+    @Test
+    void tokenIsAsOldAsTheCallHoweverOldTheConnection() throws SQLException {
+        ManualTime time = new ManualTime();
+        Chronicle chronicle = new Chronicle();
+        TransactionalAction<SQLException> work = tx -> tx.connection().prepareStatement("SELECT 1").execute();
+        Instant before = clock();
+        Instant after;
+        try (Connection kept = scene.server().connect(scene.proxy().port());
+                ConnectTransactRetry executor = ConnectTransactRetry.builder(new OneConnection(kept)).timeSource(time)
+                        .resolverDataSource(scene.dataSource()).listener(chronicle).outcome(OutcomeMode.LEDGER).build()) {
+            executor.execute(work);
+            after = clock();
+            time.advance(Duration.ofHours(1));
+            scene.script(WireScript.once(WireRequest::isCommit, WireAction.CUT_AFTER));
+            executor.execute(work);
+        }
+        OutcomeResolved resolved = chronicle.only(OutcomeResolved.class);
+        assertInstanceOf(Committed.class, resolved.outcome());
+        Instant learnt = resolved.evidence().ledger().notBefore().minus(Duration.ofHours(1));
+        assertTrue(!learnt.isBefore(before) && !learnt.isAfter(after), () -> before + " <= " + learnt + " <= " + after);
+    }
+
+    private static Instant clock() throws SQLException {
+        return Instant.EPOCH.plus(Long.parseLong(scene.ask("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")),
+                ChronoUnit.MICROS);
     }
 
     /** What was found by a row or tombstone counts however old the evidence is. */

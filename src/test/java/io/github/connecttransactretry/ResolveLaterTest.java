@@ -13,6 +13,8 @@ import io.github.connecttransactretry.drill.WireAction;
 import io.github.connecttransactretry.drill.WireRequest;
 import io.github.connecttransactretry.drill.WireScript;
 import io.github.connecttransactretry.observe.TransactionEvent.Fenced;
+import io.github.connecttransactretry.outcome.Backend;
+import io.github.connecttransactretry.outcome.BackendFence.Result;
 import io.github.connecttransactretry.outcome.CommitEvidence;
 import io.github.connecttransactretry.outcome.CommitLedger;
 import io.github.connecttransactretry.outcome.CommitOutcome;
@@ -117,16 +119,37 @@ class ResolveLaterTest {
         assertEquals(List.of(), scene.effects(ending));
     }
 
+    /** Before the return, by the one who asks: a program that asks and ends would leave the backend with its row locks. */
     @Test
-    void backendIsEndedAfterwards() throws Exception {
+    void backendIsEndedBeforeTheReturn() throws Exception {
         Ending ending = Outage.ofTheQuestions(scene, scene.engine(hooks).outcome(OutcomeMode.LEDGER), WireAction.HOLD_AND_CUT);
         CommitEvidence evidence = CommitEvidence.parse(line(ending));
-        Chronicle chronicle = new Chronicle();
+        Thread asker = Thread.currentThread();
+        Chronicle chronicle = new Chronicle().onFirst(Fenced.class, fenced -> assertEquals(asker, Thread.currentThread()));
         try (ConnectTransactRetry executor = straight(OutcomeMode.LEDGER, chronicle).build()) {
             assertInstanceOf(NotCommitted.class, executor.resolve(evidence));
+            chronicle.requireActed();
+            assertFalse(scene.lives(evidence.backend().pid()), "it still has its row locks");
         }
-        Await.until("the backend to end", CommitScene.PATIENCE, () -> !scene.lives(evidence.backend().pid()));
         assertEquals(evidence.backend(), chronicle.all(Fenced.class).get(0).backend());
+    }
+
+    /** As behind a pooler: the ledger's resolver is the last that can tell the backend, and ends it. */
+    @Test
+    void backendThatIsKnownByItsTransactionAloneIsEnded() throws Exception {
+        Ending ending = Outage.ofTheQuestions(scene, scene.engine(hooks).outcome(OutcomeMode.STATUS_THEN_LEDGER),
+                WireAction.HOLD_AND_CUT);
+        CommitEvidence whole = CommitEvidence.parse(line(ending));
+        CommitEvidence pooled = new CommitEvidence(whole.database(), whole.transactionId(),
+                new Backend(whole.backend().pid(), null), null, whole.ledger(), null);
+        Chronicle chronicle = new Chronicle();
+        try (ConnectTransactRetry executor = straight(OutcomeMode.LEDGER, chronicle).build()) {
+            assertInstanceOf(NotCommitted.class, executor.resolve(pooled));
+        }
+        assertEquals(Result.TERMINATED, chronicle.only(Fenced.class).result());
+        Await.until("the backend to end", CommitScene.PATIENCE, () -> !scene.lives(whole.backend().pid()));
+        requireNotDelivered(scene.releaseHeld());
+        assertEquals(List.of(), scene.effects(ending));
     }
 
     @Test
