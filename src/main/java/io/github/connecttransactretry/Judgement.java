@@ -39,7 +39,7 @@ final class Judgement {
         }
         SQLException carrier = SqlState.carrier(thrown).orElse(null);
         return engine.classify(new Failure(phase, thrown, sqlState, engine.drivers().routine(carrier), lost,
-                options.access() == Access.READ_WRITE && !isKnownWritable(), isSerializable(options, lease)));
+                options.access() == Access.READ_WRITE && !isKnownWritable(lease), isSerializable(options, lease)));
     }
 
     /** Whether the call runs at SERIALIZABLE, be it by its own wish or by the session's default. */
@@ -49,7 +49,7 @@ final class Judgement {
     }
 
     /** From 14 on a server reports both, so that a 25006 all the same is the function's own doing. */
-    private boolean isKnownWritable() {
+    static boolean isKnownWritable(Lease lease) {
         return lease != null && "off".equals(lease.physical().parameterStatus("in_hot_standby"))
                 && "off".equals(lease.physical().parameterStatus("default_transaction_read_only"));
     }

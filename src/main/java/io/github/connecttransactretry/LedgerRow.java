@@ -118,12 +118,12 @@ final class LedgerRow {
         }
         String sqlState = String.valueOf(((SQLException) thrown).getSQLState());
         return DENIALS.contains(sqlState) || ABSENCES.contains(sqlState)
-                || claimed && DIVISION_BY_ZERO.equals(sqlState) || isReadOnlySession(sqlState);
+                || claimed && DIVISION_BY_ZERO.equals(sqlState) || isReadOnlyByFunction(sqlState);
     }
 
-    /** A primary says of itself that it is one, so that it is the session, by its default or by the function, that may not write. */
-    private boolean isReadOnlySession(String sqlState) {
-        return SqlState.READ_ONLY_SQL_TRANSACTION.equals(sqlState) && "off".equals(lease.physical().parameterStatus("in_hot_standby"));
+    /** A server that says of itself that it may be written to (14 and newer): so it was the function that forbade it. */
+    private boolean isReadOnlyByFunction(String sqlState) {
+        return SqlState.READ_ONLY_SQL_TRANSACTION.equals(sqlState) && Judgement.isKnownWritable(lease);
     }
 
     /** Whether the ledger is not where it was when the connection was learnt. */

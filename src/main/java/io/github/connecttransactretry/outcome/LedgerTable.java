@@ -22,7 +22,8 @@ public record LedgerTable(boolean installed, List<String> lacking) {
 
     private static final List<String> WANTED = List.of("USAGE on the schema", "SELECT", "INSERT", "UPDATE (asked)",
             "UPDATE (result)", "SELECT on the watermark", "UPDATE (one) on the watermark",
-            "WAL logging (it is UNLOGGED)", "WAL logging of the watermark (it is UNLOGGED)", KEY_INDEX);
+            "WAL logging (ALTER TABLE ... SET LOGGED)",
+            "WAL logging of the watermark (ALTER TABLE ... SET LOGGED)", KEY_INDEX);
 
     private static final String QUESTION =
             "SELECT pg_catalog.has_schema_privilege(n.oid, 'USAGE'),"
