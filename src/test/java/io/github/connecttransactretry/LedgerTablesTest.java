@@ -94,7 +94,7 @@ class LedgerTablesTest {
         scene.execute("ALTER TABLE " + schema.name() + "." + table + " SET UNLOGGED");
         try (ConnectTransactRetry engine = scene.engine(chronicle).schema(schema).outcome(OutcomeMode.LEDGER).build()) {
             TransactionRefusedException refused = assertThrows(TransactionRefusedException.class, () -> write(engine));
-            String wanted = table.equals("commit_ledger") ? "WAL logging (it is UNLOGGED)" : "WAL logging of the watermark";
+            String wanted = table.equals("commit_ledger") ? "WAL logging (ALTER TABLE ... SET LOGGED)" : "WAL logging of the watermark";
             assertTrue(refused.getMessage().contains(wanted), refused::getMessage);
             scene.execute("ALTER TABLE " + schema.name() + "." + table + " SET LOGGED");
             write(engine);
