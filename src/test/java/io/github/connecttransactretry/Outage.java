@@ -12,7 +12,7 @@ import java.time.Duration;
 /** How calls come to end in doubt that could be resolved later: the COMMIT's answer is lost, and there is nobody to be asked. */
 final class Outage {
 
-    private static final TransactionOptions SOON_OVER = TransactionOptions.defaults().withTimeout(Duration.ofSeconds(5));
+    private static final TransactionOptions SOON_OVER = TransactionOptions.defaults().withTimeout(Duration.ofSeconds(3));
 
     private Outage() {
     }

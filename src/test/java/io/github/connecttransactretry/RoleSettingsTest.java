@@ -135,7 +135,7 @@ class RoleSettingsTest {
         try (ConnectTransactRetry engine = engine().build()) {
             DeadlineExceededException late = assertThrows(DeadlineExceededException.class,
                     () -> engine.run(call.options().withTimeout(Duration.ofSeconds(2)), RoleSettingsTest::select));
-            assertTrue(late.getMessage().contains("25006"), late::getMessage);
+            assertTrue(late.failures().stream().anyMatch(failure -> "25006".equals(failure.sqlState())), late::getMessage);
         }
     }
 
