@@ -165,7 +165,8 @@ final class OutcomeInquiry {
                     if (!cut && !isTransient(thrown)) {
                         return new Unknown(resolver.name() + " failed: " + AttemptFailure.firstLine(thrown));
                     }
-                    last = thrown;
+                    // At the deadline it may only be the time that ran out: what a server said before tells more.
+                    last = last == null || SqlState.of(thrown).isPresent() ? thrown : last;
                     rest(round);
                 }
             }
