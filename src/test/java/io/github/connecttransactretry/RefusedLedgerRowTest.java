@@ -13,12 +13,9 @@ import io.github.connecttransactretry.idempotency.ResultCodec;
 import io.github.connecttransactretry.observe.AttemptFailure;
 import io.github.connecttransactretry.observe.TransactionEvent.AttemptFailed;
 import io.github.connecttransactretry.observe.TransactionEvent.OutcomeAsked;
-import java.sql.Connection;
 import java.sql.SQLException;
-import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
-import java.util.Map;
 import java.util.UUID;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -36,32 +33,16 @@ class RefusedLedgerRowTest {
     private static final List<String> NO_ROW = List.of();
     private static final List<String> ONE_ROW = List.of("committed");
 
-    private static final Map<Setting, LedgerCase> CASES = new HashMap<>();
-
-    private static CommitScene scene;
-    private static Connection direct;
+    private static LedgerCases cases;
 
     @BeforeAll
     static void open() throws SQLException {
-        scene = CommitScene.open();
-        direct = scene.server().connect();
-        LedgerCase.prepare(scene);
+        cases = new LedgerCases();
     }
 
     @AfterAll
     static void close() throws SQLException {
-        CASES.values().forEach(LedgerCase::close);
-        direct.close();
-        scene.close();
-    }
-
-    private static LedgerCase of(Setting setting) throws SQLException {
-        LedgerCase known = CASES.get(setting);
-        if (known == null) {
-            known = new LedgerCase(scene, direct, setting);
-            CASES.put(setting, known);
-        }
-        return known.begin();
+        cases.close();
     }
 
     static Stream<Setting> settings() {
@@ -77,7 +58,7 @@ class RefusedLedgerRowTest {
     void tokenThatIsTakenIsRepeatedWithAnother(Setting setting) throws SQLException {
         UUID taken = UUID.randomUUID();
         Iterator<UUID> tokens = List.of(UUID.randomUUID(), taken, UUID.randomUUID()).iterator();
-        LedgerCase ledger = of(setting);
+        LedgerCase ledger = cases.of(setting);
         try (ConnectTransactRetry engine = ledger.engine().tokens(tokens::next).build()) {
             ledger.warm(engine);
             ledger.execute("INSERT INTO " + ledger.schema().ledger() + " (token, kind) VALUES ('" + taken + "', 'tombstone')");
@@ -99,7 +80,7 @@ class RefusedLedgerRowTest {
     @ParameterizedTest
     @MethodSource("settings")
     void roleThatTheFunctionTakesOnWithoutRights(Setting setting) throws SQLException {
-        LedgerCase ledger = of(setting);
+        LedgerCase ledger = cases.of(setting);
         try (ConnectTransactRetry engine = ledger.engine().build()) {
             ledger.warm(engine);
             for (String how : List.of("SET LOCAL ROLE nobody", "SET ROLE nobody")) {
@@ -115,7 +96,7 @@ class RefusedLedgerRowTest {
     @ParameterizedTest
     @MethodSource("settings")
     void roleThatTheFunctionTakesOnWithoutRightsAfterTheKeyWasClaimed(Setting setting) throws SQLException {
-        LedgerCase ledger = of(setting);
+        LedgerCase ledger = cases.of(setting);
         try (ConnectTransactRetry engine = ledger.engine().build()) {
             ledger.warm(engine);
             TransactionOptions claimed = ledger.options().withIdempotencyKey(
@@ -130,7 +111,7 @@ class RefusedLedgerRowTest {
     @ParameterizedTest
     @MethodSource("settings")
     void tableRenamedAfterItWasSeen(Setting setting) throws SQLException {
-        LedgerCase ledger = of(setting);
+        LedgerCase ledger = cases.of(setting);
         try (ConnectTransactRetry engine = ledger.engine().build()) {
             ledger.warm(engine);
             String there = ledger.schema().ledger();
@@ -147,7 +128,7 @@ class RefusedLedgerRowTest {
     @ParameterizedTest
     @MethodSource("settings")
     void tableDroppedWhileTheFunctionRuns(Setting setting) throws SQLException {
-        LedgerCase ledger = of(setting);
+        LedgerCase ledger = cases.of(setting);
         try (ConnectTransactRetry engine = ledger.engine().build()) {
             ledger.warm(engine);
             String there = ledger.schema().ledger();
@@ -157,8 +138,8 @@ class RefusedLedgerRowTest {
                         ledger.execute("DROP TABLE " + there);
                     }));
             requireNames(refused, there, "schema.sql");
-            ledger.schema().install(scene.dataSource());
-            ledger.schema().grant(scene.dataSource(), LedgerCase.APP);
+            ledger.schema().install(cases.scene().dataSource());
+            ledger.schema().grant(cases.scene().dataSource(), LedgerCase.APP);
             requireNothing(ledger);
             requireNextCallCommits(ledger, engine);
         }
@@ -167,7 +148,7 @@ class RefusedLedgerRowTest {
     @ParameterizedTest
     @MethodSource("settings")
     void rowSecurityWithoutAPolicyAndWithOne(Setting setting) throws SQLException {
-        LedgerCase ledger = of(setting);
+        LedgerCase ledger = cases.of(setting);
         try (ConnectTransactRetry engine = ledger.engine().build()) {
             ledger.warm(engine);
             String there = ledger.schema().ledger();
@@ -183,7 +164,7 @@ class RefusedLedgerRowTest {
     @ParameterizedTest
     @MethodSource("settings")
     void deferredConstraintOfTheUsersOwnIsTheUsers(Setting setting) throws SQLException {
-        LedgerCase ledger = of(setting);
+        LedgerCase ledger = cases.of(setting);
         try (ConnectTransactRetry engine = ledger.engine().build()) {
             ledger.warm(engine);
             // Named as the ledger's table is, in another schema.
@@ -212,7 +193,7 @@ class RefusedLedgerRowTest {
     @ParameterizedTest
     @MethodSource("settings")
     void whatTheFunctionItselfRunsIntoReachesTheCallerUnchanged(Setting setting) throws SQLException {
-        LedgerCase ledger = of(setting);
+        LedgerCase ledger = cases.of(setting);
         try (ConnectTransactRetry engine = ledger.engine().build()) {
             ledger.warm(engine);
             String twin = ledger.schema().ledgerTable();
@@ -237,7 +218,7 @@ class RefusedLedgerRowTest {
     @ParameterizedTest
     @MethodSource("serializableSettings")
     void writeSkewIsRefusedWithTheRowAndRepeated(Setting setting) throws SQLException {
-        LedgerCase ledger = of(setting);
+        LedgerCase ledger = cases.of(setting);
         try (ConnectTransactRetry engine = ledger.engine().build(); ConnectTransactRetry other = ledger.elsewhere().build()) {
             ledger.warm(engine);
             String duty = ledger.schema().ledgerTable() + "_duty";

@@ -13,13 +13,10 @@ import io.github.connecttransactretry.observe.AttemptFailure;
 import io.github.connecttransactretry.observe.TransactionEvent.AttemptFailed;
 import io.github.connecttransactretry.observe.TransactionEvent.OutcomeAsked;
 import io.github.connecttransactretry.observe.TransactionEvent.StoredResultReturned;
-import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -33,32 +30,16 @@ class TakenKeyTest {
 
     private static final Setting PLAIN = new Setting("preferQueryMode=extended", true, Isolation.SESSION);
 
-    private static final Map<Setting, LedgerCase> CASES = new HashMap<>();
-
-    private static CommitScene scene;
-    private static Connection direct;
+    private static LedgerCases cases;
 
     @BeforeAll
     static void open() throws SQLException {
-        scene = CommitScene.open();
-        direct = scene.server().connect();
-        LedgerCase.prepare(scene);
+        cases = new LedgerCases();
     }
 
     @AfterAll
     static void close() throws SQLException {
-        CASES.values().forEach(LedgerCase::close);
-        direct.close();
-        scene.close();
-    }
-
-    private static LedgerCase of(Setting setting) throws SQLException {
-        LedgerCase known = CASES.get(setting);
-        if (known == null) {
-            known = new LedgerCase(scene, direct, setting);
-            CASES.put(setting, known);
-        }
-        return known.begin();
+        cases.close();
     }
 
     static Stream<Setting> settings() {
@@ -68,7 +49,7 @@ class TakenKeyTest {
     @ParameterizedTest
     @MethodSource("settings")
     void takenWhileTheFunctionRuns(Setting setting) throws SQLException {
-        LedgerCase ledger = of(setting);
+        LedgerCase ledger = cases.of(setting);
         try (ConnectTransactRetry engine = ledger.engine().build(); ConnectTransactRetry other = ledger.elsewhere().build()) {
             ledger.warm(engine);
             TransactionOptions keyed = ledger.options().withIdempotencyKey(key());
@@ -86,7 +67,7 @@ class TakenKeyTest {
     @ParameterizedTest
     @MethodSource("settings")
     void claimWaitsForTheOneBeforeIt(Setting setting) throws Exception {
-        LedgerCase ledger = of(setting);
+        LedgerCase ledger = cases.of(setting);
         try (ConnectTransactRetry engine = ledger.engine().build(); ConnectTransactRetry other = ledger.elsewhere().build()) {
             ledger.warm(engine);
             TransactionOptions claimed = ledger.options().withIdempotencyKey(key().claimedFirst());
@@ -105,7 +86,7 @@ class TakenKeyTest {
     @ParameterizedTest
     @MethodSource("settings")
     void claimGoesThroughWhenTheOneBeforeItComesToNothing(Setting setting) throws Exception {
-        LedgerCase ledger = of(setting);
+        LedgerCase ledger = cases.of(setting);
         try (ConnectTransactRetry engine = ledger.engine().build(); ConnectTransactRetry other = ledger.elsewhere().build()) {
             ledger.warm(engine);
             TransactionOptions claimed = ledger.options().withIdempotencyKey(key().claimedFirst());
@@ -141,7 +122,7 @@ class TakenKeyTest {
     @ParameterizedTest
     @ValueSource(strings = {"FOR ALL TO app USING (false) WITH CHECK (true)", "FOR INSERT TO app WITH CHECK (true)"})
     void byARowThatTheRoleCannotSee(String policy) throws SQLException {
-        LedgerCase ledger = of(PLAIN);
+        LedgerCase ledger = cases.of(PLAIN);
         String there = ledger.schema().ledger();
         try (ConnectTransactRetry engine = ledger.engine().build(); ConnectTransactRetry other = ledger.elsewhere().build()) {
             ledger.warm(engine);
