@@ -17,16 +17,12 @@ import java.util.Set;
  */
 final class LedgerRow {
 
-    private static final String UNIQUE_VIOLATION = "23505";
-
-    private static final String LOCK_NOT_AVAILABLE = "55P03";
-    private static final String DIVISION_BY_ZERO = "22012";
-
     /** No such table or schema: the connection was learnt before they went. */
-    private static final Set<String> ABSENCES = Set.of("42P01", "3F000");
+    private static final Set<String> ABSENCES = Set.of(SqlState.UNDEFINED_TABLE, SqlState.INVALID_SCHEMA_NAME);
 
     /** Rights or row security; no such column; a column that is too short. */
-    private static final Set<String> DENIALS = Set.of("42501", "42703", "22001");
+    private static final Set<String> DENIALS = Set.of(SqlState.INSUFFICIENT_PRIVILEGE, SqlState.UNDEFINED_COLUMN,
+            SqlState.STRING_DATA_RIGHT_TRUNCATION);
 
     private final Settings settings;
     private final TransactionOptions options;
@@ -107,7 +103,7 @@ final class LedgerRow {
 
     /** Whether the row was refused because its key, or its token, is there already. */
     boolean isRefusedBy(Throwable thrown) {
-        return written && thrown instanceof SQLException && UNIQUE_VIOLATION.equals(((SQLException) thrown).getSQLState())
+        return written && thrown instanceof SQLException && SqlState.UNIQUE_VIOLATION.equals(((SQLException) thrown).getSQLState())
                 && settings.schema().isLedger(lease.driver().violatedTable(thrown));
     }
 
@@ -118,7 +114,7 @@ final class LedgerRow {
         }
         String sqlState = String.valueOf(((SQLException) thrown).getSQLState());
         return DENIALS.contains(sqlState) || ABSENCES.contains(sqlState)
-                || claimed && DIVISION_BY_ZERO.equals(sqlState) || isReadOnlyByFunction(sqlState);
+                || claimed && SqlState.DIVISION_BY_ZERO.equals(sqlState) || isReadOnlyByFunction(sqlState);
     }
 
     /** A server that says of itself that it may be written to (14 and newer): so it was the function that forbade it. */
@@ -134,7 +130,7 @@ final class LedgerRow {
     /** Whether a role's lock_timeout cut the wait for another call with the same key. */
     boolean isKeyAwaited(Throwable thrown) {
         return written && key() != null && thrown instanceof SQLException
-                && LOCK_NOT_AVAILABLE.equals(((SQLException) thrown).getSQLState());
+                && SqlState.LOCK_NOT_AVAILABLE.equals(((SQLException) thrown).getSQLState());
     }
 
     private LedgerWriter writer() {

@@ -40,6 +40,22 @@ public final class SqlState {
     public static final String INVALID_PARAMETER_VALUE = "22023";
     /** insufficient_privilege. */
     public static final String INSUFFICIENT_PRIVILEGE = "42501";
+    /** unique_violation. */
+    public static final String UNIQUE_VIOLATION = "23505";
+    /** lock_not_available: lock_timeout has passed. */
+    public static final String LOCK_NOT_AVAILABLE = "55P03";
+    /** undefined_table. */
+    public static final String UNDEFINED_TABLE = "42P01";
+    /** undefined_column. */
+    public static final String UNDEFINED_COLUMN = "42703";
+    /** undefined_function. */
+    public static final String UNDEFINED_FUNCTION = "42883";
+    /** invalid_schema_name: there is no such schema. */
+    public static final String INVALID_SCHEMA_NAME = "3F000";
+    /** division_by_zero. */
+    public static final String DIVISION_BY_ZERO = "22012";
+    /** string_data_right_truncation: a text is longer than its column. */
+    public static final String STRING_DATA_RIGHT_TRUNCATION = "22001";
 
     private SqlState() {
     }

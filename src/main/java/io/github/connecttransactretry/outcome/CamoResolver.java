@@ -1,5 +1,6 @@
 package io.github.connecttransactretry.outcome;
 
+import io.github.connecttransactretry.classify.SqlState;
 import io.github.connecttransactretry.outcome.CommitOutcome.Committed;
 import io.github.connecttransactretry.outcome.CommitOutcome.NotCommitted;
 import io.github.connecttransactretry.outcome.CommitOutcome.Unknown;
@@ -26,8 +27,6 @@ import java.sql.Statement;
  */
 public final class CamoResolver implements CommitOutcomeResolver {
 
-    private static final String UNDEFINED_FUNCTION = "42883";
-    private static final String UNDEFINED_SCHEMA = "3F000";
     private static final String NUMBER = "[0-9]{1,10}";
 
     /** Both ids are 32 bits wide there: the epoch of a transaction id is left out. */
@@ -82,7 +81,7 @@ public final class CamoResolver implements CommitOutcomeResolver {
         Connection connection = question.connection();
         connection.setAutoCommit(false);
         try (Statement begin = connection.createStatement()) {
-            begin.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE");
+            begin.execute(OwnTransaction.READ_COMMITTED);
         }
         CommitOutcome outcome = judge(question, question.session());
         connection.rollback();
@@ -95,7 +94,7 @@ public final class CamoResolver implements CommitOutcomeResolver {
         try {
             status = status(question.connection(), question.evidence());
         } catch (SQLException absent) {
-            if (UNDEFINED_FUNCTION.equals(absent.getSQLState()) || UNDEFINED_SCHEMA.equals(absent.getSQLState())) {
+            if (SqlState.UNDEFINED_FUNCTION.equals(absent.getSQLState()) || SqlState.INVALID_SCHEMA_NAME.equals(absent.getSQLState())) {
                 return new Unknown("this server has no bdr.logical_transaction_status: it is no node of PGD");
             }
             throw absent;

@@ -25,13 +25,10 @@ public record CommitLedger(CommitSchema schema, Duration allowedSkew, Duration l
     /** Checks the parts. */
     public CommitLedger {
         Objects.requireNonNull(schema, "schema is null: give the one that the ledger is in");
-        if (Objects.requireNonNull(allowedSkew, "allowedSkew is null: give a Duration").isNegative()) {
-            throw new IllegalArgumentException("the allowed skew is " + allowedSkew + ": give a duration that is not negative");
-        }
+        LedgerResolver.requireSkew(allowedSkew);
         if (Objects.requireNonNull(longestCall, "longestCall is null: give a Duration").compareTo(Duration.ZERO) <= 0) {
             throw new IllegalArgumentException("the longest call is " + longestCall + ": give a positive duration");
         }
-        requireSane("allowed skew", allowedSkew);
         requireSane("longest call", longestCall);
     }
 

@@ -109,7 +109,13 @@ public record CommitSchema(String name, String ledgerTable) {
      * @throws SQLException if the server refuses; nothing has been created then
      */
     public void install(DataSource dataSource) throws SQLException {
-        inTransaction(dataSource, ONE_AT_A_TIME + ddl(), this::requireKeyIndex);
+        try (Connection connection = open(dataSource)) {
+            OwnTransaction.run(connection, own -> {
+                execute(own, ONE_AT_A_TIME + ddl());
+                requireKeyIndex(own);
+                return null;
+            });
+        }
     }
 
     /**
@@ -120,7 +126,10 @@ public record CommitSchema(String name, String ledgerTable) {
      * @throws SQLException if the server refuses
      */
     public void grant(DataSource dataSource, String role) throws SQLException {
-        inTransaction(dataSource, grants(role), connection -> { });
+        String grants = grants(role);
+        try (Connection connection = open(dataSource)) {
+            OwnTransaction.run(connection, own -> execute(own, grants));
+        }
     }
 
     /** The SQL that {@link #grant} runs, for a role's unquoted name, not null. */
@@ -161,11 +170,6 @@ public record CommitSchema(String name, String ledgerTable) {
         return quoted(name) + "." + quoted(watermarkTable());
     }
 
-    /** What must hold before a transaction is committed. */
-    private interface Check {
-        void require(Connection connection) throws SQLException;
-    }
-
     /** {@code CREATE INDEX IF NOT EXISTS} passes over whatever else bears the name, even another ledger's table. */
     private void requireKeyIndex(Connection connection) throws SQLException {
         if (!LedgerTable.read(connection, this).keysAreUnique()) {
@@ -174,24 +178,9 @@ public record CommitSchema(String name, String ledgerTable) {
         }
     }
 
-    private static void inTransaction(DataSource dataSource, String sql, Check check) throws SQLException {
-        try (Connection connection = open(dataSource)) {
-            boolean autoCommit = connection.getAutoCommit();
-            connection.setAutoCommit(false);
-            try (Statement statement = connection.createStatement()) {
-                statement.execute(sql);
-                check.require(connection);
-                connection.commit();
-            } catch (SQLException | RuntimeException refused) {
-                try {
-                    connection.rollback();
-                } catch (SQLException lost) {
-                    refused.addSuppressed(lost);
-                }
-                throw refused;
-            } finally {
-                connection.setAutoCommit(autoCommit);
-            }
+    private static boolean execute(Connection connection, String sql) throws SQLException {
+        try (Statement statement = connection.createStatement()) {
+            return statement.execute(sql);
         }
     }
 

@@ -1,5 +1,6 @@
 package io.github.connecttransactretry.outcome;
 
+import io.github.connecttransactretry.classify.SqlState;
 import io.github.connecttransactretry.outcome.CommitOutcome.Committed;
 import io.github.connecttransactretry.outcome.CommitOutcome.NotCommitted;
 import io.github.connecttransactretry.outcome.CommitOutcome.Unknown;
@@ -30,12 +31,10 @@ public class LedgerResolver implements CommitOutcomeResolver {
     /** A hundred years. */
     static final Duration LONGEST = Duration.ofDays(36_500);
 
-    private static final String LOCK_NOT_AVAILABLE = "55P03";
-    private static final String UNDEFINED_TABLE = "42P01";
 
     /** Longer than a COMMIT takes that goes well, and short enough to look after the backend meanwhile. */
     private static final String READ_COMMITTED =
-            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; SET LOCAL lock_timeout = '250ms'; "
+            OwnTransaction.READ_COMMITTED + "; SET LOCAL lock_timeout = '250ms'; "
             // A role's own time-out would come before the lock's, and pass for another trouble.
             + Seal.FUSE + "; SET LOCAL statement_timeout = 0";
 
@@ -57,13 +56,18 @@ public class LedgerResolver implements CommitOutcomeResolver {
      */
     public LedgerResolver(CommitSchema schema, Duration allowedSkew) {
         this.schema = Objects.requireNonNull(schema, "schema is null: give the one that the ledger is in");
-        this.allowedSkew = Objects.requireNonNull(allowedSkew, "allowedSkew is null: give a Duration");
-        if (allowedSkew.isNegative()) {
-            throw new IllegalArgumentException("the allowed skew is " + allowedSkew + ": give a duration that is not negative");
+        this.allowedSkew = requireSkew(allowedSkew);
+    }
+
+    /** The skew, if it can be one. */
+    static Duration requireSkew(Duration skew) {
+        if (Objects.requireNonNull(skew, "allowedSkew is null: give a Duration").isNegative()) {
+            throw new IllegalArgumentException("the allowed skew is " + skew + ": give a duration that is not negative");
         }
-        if (allowedSkew.compareTo(LONGEST) > 0) {
-            throw new IllegalArgumentException("the allowed skew is " + allowedSkew + ": give at most " + LONGEST);
+        if (skew.compareTo(LONGEST) > 0) {
+            throw new IllegalArgumentException("the allowed skew is " + skew + ": give at most " + LONGEST);
         }
+        return skew;
     }
 
     /** Where the ledger is, not null. */
@@ -119,7 +123,7 @@ public class LedgerResolver implements CommitOutcomeResolver {
             begin.execute(READ_COMMITTED);
             outcome = decide(question, here);
         } catch (SQLException blocked) {
-            if (!LOCK_NOT_AVAILABLE.equals(blocked.getSQLState())) {
+            if (!SqlState.LOCK_NOT_AVAILABLE.equals(blocked.getSQLState())) {
                 throw blocked;
             }
             outcome = null;
@@ -165,7 +169,7 @@ public class LedgerResolver implements CommitOutcomeResolver {
             return row.getString(1).equals(question.evidence().ledger().ledger().toString()) ? null
                     : "the token was sent to another ledger than " + where;
         } catch (SQLException absent) {
-            if (UNDEFINED_TABLE.equals(absent.getSQLState())) {
+            if (SqlState.UNDEFINED_TABLE.equals(absent.getSQLState())) {
                 return "there is no ledger " + where + " here";
             }
             throw absent;

@@ -1,5 +1,6 @@
 package io.github.connecttransactretry.outcome;
 
+import io.github.connecttransactretry.classify.SqlState;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -14,8 +15,6 @@ import java.util.List;
  * @param lacking   the rights on them that the role lacks, and what the tables lack, in words; not null
  */
 public record LedgerTable(boolean installed, List<String> lacking) {
-
-    private static final String UNDEFINED_COLUMN = "42703";
 
     /** Without it an idempotency key would be worth nothing, and no statement would fail. */
     private static final String KEY_INDEX = "a unique index on idempotency_key";
@@ -59,7 +58,7 @@ public record LedgerTable(boolean installed, List<String> lacking) {
                 return row.next() ? new LedgerTable(true, lacking(row)) : new LedgerTable(false, List.of());
             }
         } catch (SQLException refused) {
-            if (UNDEFINED_COLUMN.equals(refused.getSQLState())) {
+            if (SqlState.UNDEFINED_COLUMN.equals(refused.getSQLState())) {
                 return new LedgerTable(true, List.of("the columns of a ledger (" + refused.getSQLState() + ")"));
             }
             throw refused;

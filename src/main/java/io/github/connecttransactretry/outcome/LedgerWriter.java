@@ -30,8 +30,8 @@ public final class LedgerWriter {
     /** As text: pgjdbc's literal of bytes at query mode simple is wrong if backslashes are not plain characters (measured). */
     private static final String BYTES = "pg_catalog.decode(?::text, 'hex')";
 
-    /** Whatever the session's default: at SERIALIZABLE two repeats that meet at a row would be a conflict. */
-    private static final String READ_COMMITTED = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; ";
+    /** At a session's SERIALIZABLE two repeats that meet at a row would be a conflict. */
+    private static final String READ_COMMITTED = OwnTransaction.READ_COMMITTED + "; ";
 
     private final String insert;
     private final String insertKeyed;

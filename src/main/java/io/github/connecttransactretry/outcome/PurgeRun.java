@@ -34,9 +34,7 @@ final class PurgeRun {
     }
 
     LedgerPurge run(Duration age, Duration keyedAge) throws SQLException {
-        boolean autoCommit = connection.getAutoCommit();
-        connection.setAutoCommit(false);
-        try {
+        return OwnTransaction.run(connection, own -> {
             Limits limits = raise(age, keyedAge);
             long rows = 0;
             long batch;
@@ -46,16 +44,7 @@ final class PurgeRun {
                 next();
             } while (batch == BATCH);
             return tombstones(limits, rows);
-        } catch (SQLException | RuntimeException refused) {
-            try {
-                connection.rollback();
-            } catch (SQLException lost) {
-                refused.addSuppressed(lost);
-            }
-            throw refused;
-        } finally {
-            connection.setAutoCommit(autoCommit);
-        }
+        });
     }
 
     private void next() throws SQLException {
@@ -65,7 +54,7 @@ final class PurgeRun {
 
     private void begin() throws SQLException {
         try (Statement begin = connection.createStatement()) {
-            begin.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE");
+            begin.execute(OwnTransaction.READ_COMMITTED);
         }
     }
 
@@ -125,7 +114,6 @@ final class PurgeRun {
             deleted += batch;
             next();
         }
-        connection.commit();
         return new LedgerPurge(limits.watermark(), rows, deleted, hidden ? null : oldestOpen, hidden);
     }
 
