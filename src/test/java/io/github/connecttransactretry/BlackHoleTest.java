@@ -4,8 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.zaxxer.hikari.HikariDataSource;
-import io.github.connecttransactretry.drill.Audit;
-import io.github.connecttransactretry.drill.AuditReport;
+import io.github.connecttransactretry.chaos.Audit;
+import io.github.connecttransactretry.chaos.AuditReport;
 import io.github.connecttransactretry.drill.PostgresServer;
 import io.github.connecttransactretry.drill.WireAction;
 import io.github.connecttransactretry.drill.WireProxy;

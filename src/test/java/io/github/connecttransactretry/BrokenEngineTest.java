@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.connecttransactretry.CommitScene.Ending;
-import io.github.connecttransactretry.drill.AuditReport;
+import io.github.connecttransactretry.chaos.AuditReport;
 import io.github.connecttransactretry.drill.PostgresServer;
 import io.github.connecttransactretry.drill.WireAction;
 import io.github.connecttransactretry.drill.WireRequest;

@@ -3,8 +3,8 @@ package io.github.connecttransactretry;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 
-import io.github.connecttransactretry.drill.Audit;
-import io.github.connecttransactretry.drill.AuditReport;
+import io.github.connecttransactretry.chaos.Audit;
+import io.github.connecttransactretry.chaos.AuditReport;
 import io.github.connecttransactretry.drill.HeldRequest;
 import io.github.connecttransactretry.drill.PostgresServer;
 import io.github.connecttransactretry.drill.PostgresServerBuilder;

@@ -1,6 +1,6 @@
 package io.github.connecttransactretry;
 
-import io.github.connecttransactretry.drill.Await;
+import io.github.connecttransactretry.chaos.Await;
 import io.github.connecttransactretry.observe.TransactionEvent;
 import io.github.connecttransactretry.observe.TransactionEvent.OutcomeAsked;
 import io.github.connecttransactretry.observe.TransactionEvent.OutcomeResolved;

@@ -8,8 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.connecttransactretry.CommitScene.Ending;
+import io.github.connecttransactretry.chaos.Await;
 import io.github.connecttransactretry.classify.Phase;
-import io.github.connecttransactretry.drill.Await;
 import io.github.connecttransactretry.drill.WireAction;
 import io.github.connecttransactretry.drill.WireRequest;
 import io.github.connecttransactretry.drill.WireScript;

@@ -2,9 +2,9 @@ package io.github.connecttransactretry;
 
 import com.zaxxer.hikari.HikariDataSource;
 import io.github.connecttransactretry.CommitScene.Ending;
-import io.github.connecttransactretry.drill.Audit;
-import io.github.connecttransactretry.drill.AuditReport;
-import io.github.connecttransactretry.drill.Await;
+import io.github.connecttransactretry.chaos.Audit;
+import io.github.connecttransactretry.chaos.AuditReport;
+import io.github.connecttransactretry.chaos.Await;
 import io.github.connecttransactretry.drill.PostgresServer;
 import io.github.connecttransactretry.drill.WireAction;
 import io.github.connecttransactretry.drill.WireProxy;

@@ -3,7 +3,7 @@ package io.github.connecttransactretry;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.github.connecttransactretry.CommitScene.Ending;
-import io.github.connecttransactretry.drill.Await;
+import io.github.connecttransactretry.chaos.Await;
 import io.github.connecttransactretry.drill.WireAction;
 import io.github.connecttransactretry.drill.WireRequest;
 import io.github.connecttransactretry.drill.WireScript;

@@ -11,7 +11,7 @@ import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import com.zaxxer.hikari.HikariDataSource;
 import io.github.connecttransactretry.KeyedScene.Work;
-import io.github.connecttransactretry.drill.Await;
+import io.github.connecttransactretry.chaos.Await;
 import io.github.connecttransactretry.drill.WireAction;
 import io.github.connecttransactretry.drill.WireScript;
 import io.github.connecttransactretry.fixtures.Caller;

@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.zaxxer.hikari.HikariDataSource;
-import io.github.connecttransactretry.drill.Await;
+import io.github.connecttransactretry.chaos.Await;
 import io.github.connecttransactretry.drill.PostgresServer;
 import io.github.connecttransactretry.fixtures.Caller;
 import io.github.connecttransactretry.fixtures.Pools;

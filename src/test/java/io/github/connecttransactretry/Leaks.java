@@ -1,7 +1,7 @@
 package io.github.connecttransactretry;
 
 import com.zaxxer.hikari.HikariDataSource;
-import io.github.connecttransactretry.drill.Await;
+import io.github.connecttransactretry.chaos.Await;
 import io.github.connecttransactretry.drill.PostgresServer;
 import java.sql.Connection;
 import java.sql.ResultSet;

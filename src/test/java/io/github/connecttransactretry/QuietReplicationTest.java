@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.zaxxer.hikari.HikariDataSource;
 import io.github.connecttransactretry.CommitScene.Ending;
-import io.github.connecttransactretry.drill.Await;
+import io.github.connecttransactretry.chaos.Await;
 import io.github.connecttransactretry.fixtures.Pools;
 import io.github.connecttransactretry.observe.TransactionEvent.AcknowledgedNotReplicated;
 import io.github.connecttransactretry.observe.TransactionEvent.OutcomeResolved;

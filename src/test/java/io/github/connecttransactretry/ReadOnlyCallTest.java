@@ -4,8 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.connecttransactretry.chaos.Await;
 import io.github.connecttransactretry.classify.Verdict;
-import io.github.connecttransactretry.drill.Await;
 import io.github.connecttransactretry.drill.PostgresServer;
 import io.github.connecttransactretry.drill.WireAction;
 import io.github.connecttransactretry.drill.WireProxy;

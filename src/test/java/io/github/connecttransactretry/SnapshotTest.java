@@ -2,7 +2,7 @@ package io.github.connecttransactretry;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import io.github.connecttransactretry.drill.Await;
+import io.github.connecttransactretry.chaos.Await;
 import io.github.connecttransactretry.fixtures.TestDatabase;
 import java.sql.Connection;
 import java.sql.ResultSet;

@@ -3,7 +3,7 @@ package io.github.connecttransactretry;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.github.connecttransactretry.drill.AuditReport;
+import io.github.connecttransactretry.chaos.AuditReport;
 import io.github.connecttransactretry.drill.WireAction;
 import io.github.connecttransactretry.outcome.CommitOutcome.Committed;
 import io.github.connecttransactretry.outcome.CommitOutcome.NotCommitted;

@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.connecttransactretry.CommitScene.Ending;
-import io.github.connecttransactretry.drill.Await;
+import io.github.connecttransactretry.chaos.Await;
 import io.github.connecttransactretry.drill.PostgresServer;
 import io.github.connecttransactretry.observe.TransactionEvent.AcknowledgedNotReplicated;
 import io.github.connecttransactretry.observe.TransactionEvent.Fenced;

@@ -5,8 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.connecttransactretry.LedgerCase.Setting;
+import io.github.connecttransactretry.chaos.Await;
 import io.github.connecttransactretry.classify.Phase;
-import io.github.connecttransactretry.drill.Await;
 import io.github.connecttransactretry.idempotency.IdempotencyKey;
 import io.github.connecttransactretry.idempotency.ResultCodec;
 import io.github.connecttransactretry.observe.AttemptFailure;

@@ -4,9 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.zaxxer.hikari.HikariDataSource;
-import io.github.connecttransactretry.drill.Audit;
-import io.github.connecttransactretry.drill.AuditReport;
-import io.github.connecttransactretry.drill.Await;
+import io.github.connecttransactretry.chaos.Audit;
+import io.github.connecttransactretry.chaos.AuditReport;
+import io.github.connecttransactretry.chaos.Await;
 import io.github.connecttransactretry.drill.PostgresServer;
 import io.github.connecttransactretry.fixtures.Caller;
 import io.github.connecttransactretry.fixtures.Pools;

@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 
 import io.github.connecttransactretry.CommitScene.Ending;
-import io.github.connecttransactretry.drill.Await;
+import io.github.connecttransactretry.chaos.Await;
 import io.github.connecttransactretry.drill.WireAction;
 import io.github.connecttransactretry.drill.WireRequest;
 import io.github.connecttransactretry.drill.WireScript;

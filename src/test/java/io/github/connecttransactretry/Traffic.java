@@ -1,6 +1,6 @@
 package io.github.connecttransactretry;
 
-import io.github.connecttransactretry.drill.Await;
+import io.github.connecttransactretry.chaos.Await;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;

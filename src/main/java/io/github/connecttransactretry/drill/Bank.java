@@ -1,6 +1,7 @@
 package io.github.connecttransactretry.drill;
 
 import io.github.connecttransactretry.Transaction;
+import io.github.connecttransactretry.chaos.Audit;
 import io.github.connecttransactretry.outcome.CommitSchema;
 import java.sql.Connection;
 import java.sql.PreparedStatement;

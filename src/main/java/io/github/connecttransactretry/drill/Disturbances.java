@@ -1,5 +1,7 @@
 package io.github.connecttransactretry.drill;
 
+import io.github.connecttransactretry.chaos.Await;
+import io.github.connecttransactretry.chaos.OtherBackends;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;

@@ -8,7 +8,7 @@ import java.util.Map;
 
 /**
  * The drill: money transfers from several threads through the library while their connections are cut at random points, the
- * COMMIT included, and the server is crashed; then the {@link Audit}. Its last line is the verdict.
+ * COMMIT included, and the server is crashed; then the {@link io.github.connecttransactretry.chaos.Audit}. Its last line is the verdict.
  */
 public final class Drill {
 

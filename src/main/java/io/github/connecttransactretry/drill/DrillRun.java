@@ -1,6 +1,10 @@
 package io.github.connecttransactretry.drill;
 
 import io.github.connecttransactretry.ConnectTransactRetry;
+import io.github.connecttransactretry.chaos.Audit;
+import io.github.connecttransactretry.chaos.AuditReport;
+import io.github.connecttransactretry.chaos.Await;
+import io.github.connecttransactretry.chaos.OtherBackends;
 import io.github.connecttransactretry.outcome.CommitSchema;
 import java.io.PrintStream;
 import java.sql.Connection;

@@ -1,5 +1,6 @@
 package io.github.connecttransactretry.drill;
 
+import io.github.connecttransactretry.chaos.OtherBackends;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;

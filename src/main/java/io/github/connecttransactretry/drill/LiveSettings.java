@@ -1,5 +1,6 @@
 package io.github.connecttransactretry.drill;
 
+import io.github.connecttransactretry.chaos.Await;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;

@@ -1,5 +1,6 @@
 package io.github.connecttransactretry.drill;
 
+import io.github.connecttransactretry.chaos.Await;
 import java.io.PrintStream;
 import java.time.Duration;
 import java.util.Locale;

@@ -1,5 +1,6 @@
 package io.github.connecttransactretry.drill;
 
+import io.github.connecttransactretry.chaos.Await;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;

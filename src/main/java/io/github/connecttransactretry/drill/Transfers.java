@@ -3,6 +3,7 @@ package io.github.connecttransactretry.drill;
 import io.github.connecttransactretry.ConnectTransactRetry;
 import io.github.connecttransactretry.Isolation;
 import io.github.connecttransactretry.TransactionOptions;
+import io.github.connecttransactretry.chaos.Await;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;

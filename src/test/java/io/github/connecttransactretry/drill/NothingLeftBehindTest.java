@@ -1,5 +1,6 @@
 package io.github.connecttransactretry.drill;
 
+import io.github.connecttransactretry.chaos.Await;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 

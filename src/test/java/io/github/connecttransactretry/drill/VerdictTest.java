@@ -1,5 +1,6 @@
 package io.github.connecttransactretry.drill;
 
+import io.github.connecttransactretry.chaos.AuditReport;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.util.List;

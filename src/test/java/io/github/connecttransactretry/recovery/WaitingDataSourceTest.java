@@ -8,7 +8,7 @@ import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import io.github.connecttransactretry.ConnectTransactRetry;
 import io.github.connecttransactretry.TransactionOptions;
-import io.github.connecttransactretry.drill.Await;
+import io.github.connecttransactretry.chaos.Await;
 import io.github.connecttransactretry.drill.PostgresServer;
 import java.sql.Connection;
 import java.sql.ResultSet;

@@ -1,9 +1,9 @@
-package io.github.connecttransactretry.drill;
+package io.github.connecttransactretry.chaos;
 
 import java.time.Duration;
 import java.util.concurrent.locks.LockSupport;
 
-/** The only place of the drill that sleeps: polls a condition until it holds, never longer than a bound. */
+/** The only place of the tools for tests that sleeps: polls a condition until it holds, never longer than a bound. */
 public final class Await {
 
     private static final long FIRST_PAUSE_NANOS = 500_000;

@@ -1,4 +1,4 @@
-package io.github.connecttransactretry.drill;
+package io.github.connecttransactretry.chaos;
 
 import java.util.ArrayList;
 import java.util.Arrays;

@@ -1,4 +1,4 @@
-package io.github.connecttransactretry.drill;
+package io.github.connecttransactretry.chaos;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;

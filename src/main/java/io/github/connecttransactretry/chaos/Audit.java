@@ -1,4 +1,4 @@
-package io.github.connecttransactretry.drill;
+package io.github.connecttransactretry.chaos;
 
 import io.github.connecttransactretry.CommitOutcomeUnknownException;
 import java.sql.Connection;

@@ -1,4 +1,4 @@
-package io.github.connecttransactretry.drill;
+package io.github.connecttransactretry.chaos;
 
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -8,8 +8,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 
-/** The client backends of a database but the one that asks. For one thread. */
-final class OtherBackends {
+/** The client backends of a database but the one that asks. For one thread, as its connection is. */
+public final class OtherBackends {
 
     /** Of another role all but pid, database and role is NULL to those who may not look; autovacuum has no role. */
     private static final String THEIRS = " FROM pg_catalog.pg_stat_activity WHERE datname = pg_catalog.current_database()"
@@ -35,17 +35,35 @@ final class OtherBackends {
         this.names = names.clone();
     }
 
-    /** Those of the roles, or all if none is named; prepared transactions are looked for too. */
-    static OtherBackends ofRoles(Connection connection, String... roles) {
+    /**
+     * Those of the roles, or all if none is named; prepared transactions are looked for too.
+     *
+     * @param connection in autocommit, to the database in question
+     * @param roles names of roles
+     * @return the backends, looked for anew by each method
+     */
+    public static OtherBackends ofRoles(Connection connection, String... roles) {
         return new OtherBackends(connection, OF_ROLES, PREPARED, roles);
     }
 
-    /** Those that bear this application_name and nobody else's, on a server that others may use. */
-    static OtherBackends ofApplication(Connection connection, String application) {
+    /**
+     * Those that bear this application_name and nobody else's, on a server that others may use.
+     *
+     * @param connection in autocommit, to the database in question
+     * @param application the whole name
+     * @return the backends, looked for anew by each method
+     */
+    public static OtherBackends ofApplication(Connection connection, String application) {
         return new OtherBackends(connection, OF_APPLICATION, "", application);
     }
 
-    List<Integer> pids() throws SQLException {
+    /**
+     * Their process ids.
+     *
+     * @return those of now, in no order
+     * @throws SQLException if they cannot be asked for
+     */
+    public List<Integer> pids() throws SQLException {
         List<Integer> pids = new ArrayList<>();
         try (PreparedStatement select = prepare("SELECT pid" + which); ResultSet rows = select.executeQuery()) {
             while (rows.next()) {
@@ -55,7 +73,13 @@ final class OtherBackends {
         return pids;
     }
 
-    int end() throws SQLException {
+    /**
+     * Tells all of them to end ({@code pg_terminate_backend}).
+     *
+     * @return how many were told
+     * @throws SQLException if one may not be told
+     */
+    public int end() throws SQLException {
         try (PreparedStatement select = prepare("SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(pid))" + which);
                 ResultSet row = select.executeQuery()) {
             row.next();
@@ -63,7 +87,13 @@ final class OtherBackends {
         }
     }
 
-    void awaitNone(Duration atMost) {
+    /**
+     * Waits until there is none.
+     *
+     * @param atMost the bound
+     * @throws IllegalStateException at the bound, naming who is left
+     */
+    public void awaitNone(Duration atMost) {
         try {
             Await.until("the database to be left alone", atMost, () -> left().isEmpty());
         } catch (IllegalStateException somebody) {
