@@ -1,0 +1,82 @@
+package io.github.connecttransactretry.lab;
+
+import io.github.connecttransactretry.OutcomeMode;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Locale;
+import java.util.Objects;
+
+/**
+ * What the lab was asked to play. Immutable.
+ *
+ * @param scenario a name, a file, or all
+ * @param outcome  by what COMMITs in doubt are found out
+ * @param seed     where all chance comes from
+ */
+record LabOptions(String scenario, OutcomeMode outcome, long seed) {
+
+    static final String HELP = """
+            The lab: plays scenario files, on an embedded PostgreSQL behind a real Toxiproxy.
+
+              --scenario NAME  one of toxiproxy/scenarios, a file of your own, or all
+              --outcome MODE   how commits in doubt are found out: status, ledger or status-then-ledger; default the last
+              --seed N         repeats the same choices; default a new one, which is printed
+
+            Exit code: 0 all as it must be, 1 not so or not finished, 2 it could not be begun. Without --scenario:
+
+            """;
+
+    /** Arguments that name nothing to play. The message names the argument and what to give instead. */
+    static final class BadArguments extends Exception {
+
+        private static final long serialVersionUID = 1L;
+
+        BadArguments(String message) {
+            super(message);
+        }
+    }
+
+    LabOptions {
+        Objects.requireNonNull(scenario, "scenario");
+        Objects.requireNonNull(outcome, "outcome");
+    }
+
+    static LabOptions parse(List<String> args, long anySeed) throws BadArguments {
+        LabOptions options = new LabOptions("", OutcomeMode.STATUS_THEN_LEDGER, anySeed);
+        for (Iterator<String> rest = args.iterator(); rest.hasNext();) {
+            String name = rest.next();
+            if (!List.of("--scenario", "--outcome", "--seed").contains(name)) {
+                throw new BadArguments(name + " is no option beside --scenario: --help lists them");
+            }
+            if (!rest.hasNext()) {
+                throw new BadArguments(name + " needs a value");
+            }
+            options = options.with(name, rest.next());
+        }
+        return options;
+    }
+
+    private LabOptions with(String name, String value) throws BadArguments {
+        switch (name) {
+            case "--scenario":
+                return new LabOptions(value, outcome, seed);
+            case "--outcome":
+                return new LabOptions(scenario, mode(value), seed);
+            default:
+                try {
+                    return new LabOptions(scenario, outcome, Long.parseLong(value));
+                } catch (NumberFormatException noNumber) {
+                    throw new BadArguments("--seed " + value + ": give a whole number");
+                }
+        }
+    }
+
+    private static OutcomeMode mode(String word) throws BadArguments {
+        for (OutcomeMode mode : List.of(OutcomeMode.STATUS, OutcomeMode.LEDGER, OutcomeMode.STATUS_THEN_LEDGER)) {
+            if (mode.name().toLowerCase(Locale.ROOT).replace('_', '-').equals(word)) {
+                return mode;
+            }
+        }
+        throw new BadArguments("--outcome " + word + ": give status, ledger or status-then-ledger");
+    }
+}
