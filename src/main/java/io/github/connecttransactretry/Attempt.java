@@ -216,7 +216,7 @@ final class Attempt<T, X extends Exception> {
 
     /** Gives the connection back; if that fails, its transaction may still be open on the server. */
     void release() {
-        if (!lease.giveBack(journey.deadline())) {
+        if (!lease.giveBack(journey.deadline(), guard != null && guard.isBusy())) {
             engine.evicted(journey, false);
             abandonBackend();
         }

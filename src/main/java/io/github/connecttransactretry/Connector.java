@@ -67,7 +67,7 @@ final class Connector {
             admit(lease, journey);
             return lease;
         } catch (TransactionRefusedException refused) {
-            lease.giveBack(journey.deadline());
+            lease.giveBack(journey.deadline(), false);
             throw refused;
         } catch (SQLException | RuntimeException | Error broken) {
             boolean died = seenBefore && lease.isLost() && !journey.deadline().hasPassed();

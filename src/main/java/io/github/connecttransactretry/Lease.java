@@ -93,13 +93,14 @@ final class Lease {
     /**
      * Gives the connection back as it was taken, rolling back what is open.
      *
+     * @param inUse whether another thread may still be inside the driver
      * @return false if it had to be thrown away instead, with its transaction perhaps still open on the server
      */
-    boolean giveBack(Deadline deadline) {
+    boolean giveBack(Deadline deadline, boolean inUse) {
         // On a virtual thread a set interrupt flag would close the socket with the next byte.
         boolean interrupted = Thread.interrupted();
         try {
-            return restored(deadline);
+            return restored(deadline, inUse);
         } catch (SQLException | RuntimeException broken) {
             evict(false);
             return false;
@@ -110,15 +111,17 @@ final class Lease {
         }
     }
 
-    private boolean restored(Deadline deadline) throws SQLException {
+    private boolean restored(Deadline deadline, boolean inUse) throws SQLException {
         disarm();
-        if (!isLost() && physical.transactionState() != TransactionState.IDLE) {
+        // The driver calls a session idle until BEGIN is answered: another thread's first statement may be under way.
+        boolean beginning = inUse && physical.transactionState() == TransactionState.IDLE;
+        if (!beginning && !isLost() && physical.transactionState() != TransactionState.IDLE) {
             Duration left = deadline.remaining();
             arm((left.compareTo(SHORTEST_ROLLBACK) < 0 ? evictor.in(SHORTEST_ROLLBACK) : deadline).within(LONGEST_ROLLBACK));
             connection.rollback();
             disarm();
         }
-        if (isLost() || physical.transactionState() != TransactionState.IDLE) {
+        if (beginning || isLost() || physical.transactionState() != TransactionState.IDLE) {
             evict(false);
             return false;
         }

@@ -5,8 +5,13 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import io.github.connecttransactretry.chaos.Await;
+import io.github.connecttransactretry.drill.PostgresServer;
+import io.github.connecttransactretry.drill.WireAction;
+import io.github.connecttransactretry.drill.WireProxy;
+import io.github.connecttransactretry.drill.WireScript;
 import io.github.connecttransactretry.fixtures.Caller;
 import io.github.connecttransactretry.fixtures.TestDatabase;
 import java.sql.Connection;
@@ -75,9 +80,7 @@ class StragglerTest {
                 ConnectTransactRetry executor = (kind == Kind.OUTCOME_NONE ? builder.outcome(OutcomeMode.NONE) : builder).build()) {
             owner.createStatement().execute("SELECT pg_advisory_lock(1)");
             Caller<String> caller = Caller.start(() -> executor.run(kind.options.withTimeout(BOUND), tx -> {
-                if (kind != Kind.READ_ONLY) {
-                    execute(tx.connection(), "INSERT INTO effect VALUES ('before')");
-                }
+                execute(tx.connection(), kind == Kind.READ_ONLY ? "SELECT 'before'" : "INSERT INTO effect VALUES ('before')");
                 tx.afterCommit(() -> afterCommit.set(true));
                 straggler.set(Caller.start(() -> execute(tx.connection(), "SELECT pg_advisory_xact_lock(1), 'straggler'")));
                 awaitStraggler();
@@ -116,6 +119,40 @@ class StragglerTest {
             executor.execute(tx -> execute(tx.connection(), "INSERT INTO effect VALUES ('next')"));
         }
         assertEquals("next", database.ask("SELECT string_agg(what, ',') FROM effect"));
+    }
+
+    /** BEGIN goes with the first statement, and until both are answered the driver calls the session idle. */
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void oneWhoseFirstStatementHasNoAnswerYetTakesTheConnectionWithHim(boolean thrown) throws SQLException {
+        RuntimeException own = new IllegalArgumentException("the function's own");
+        AtomicReference<Caller<Boolean>> straggler = new AtomicReference<>();
+        try (WireProxy proxy = WireProxy.to(database.server().port()); HikariDataSource pool = pool(proxy);
+                ConnectTransactRetry executor = ConnectTransactRetry.builder(pool).build()) {
+            proxy.script(WireScript.once(request -> request.mentions("straggler"), WireAction.BLACK_HOLE_AFTER));
+            Caller<Void> caller = Caller.start(() -> executor.run(tx -> {
+                straggler.set(Caller.start(() -> execute(tx.connection(), "INSERT INTO effect VALUES ('straggler')")));
+                Await.until("the straggler's statement at the server", BOUND, () -> database.ask("SELECT count(*) FROM"
+                        + " pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE '%straggler%'").equals("1"));
+                if (thrown) {
+                    throw own;
+                }
+                return null;
+            }));
+            RuntimeException refused = assertInstanceOf(RuntimeException.class, caller.ending().thrown());
+            assertEquals(thrown, refused == own, refused::toString);
+            assertInstanceOf(SQLException.class, straggler.get().ending().thrown());
+            executor.execute(tx -> execute(tx.connection(), "INSERT INTO effect VALUES ('next')"));
+        }
+        assertEquals("next", database.ask("SELECT string_agg(what, ',') FROM effect"));
+    }
+
+    private static HikariDataSource pool(WireProxy proxy) {
+        HikariConfig config = new HikariConfig();
+        config.setJdbcUrl(database.server().jdbcUrl(proxy.port()));
+        config.setUsername(PostgresServer.SUPERUSER);
+        config.setMaximumPoolSize(1);
+        return new HikariDataSource(config);
     }
 
     private static void failTheStragglerOnceTheEngineWaitsForIt(Caller<?> caller) throws SQLException {
