@@ -11,9 +11,10 @@ import java.sql.SQLException;
  * own retry would wait for. Needs only that the backend is of the same role (manual, 9.28.2 "Server Signaling Functions").
  * Stateless and thread-safe.
  *
- * <p>A backend is ended only while it is idle in a transaction, or busy with something that is not a COMMIT: ended between
- * its commit and the wait for a synchronous standby it has committed without replication (measured 10 times of 10), and a
- * failover would lose what was reported. The moment between look and act is covered by the seal.
+ * <p>A backend is ended only while it is idle in a transaction, or busy with something that is not a COMMIT, or waits for the
+ * rest of a COMMIT of which only the head has arrived (a connection fell silent in the middle of it; found by cutting it after
+ * every byte). Ended between its commit and the wait for a synchronous standby it has committed without replication (measured
+ * 10 times of 10), and a failover would lose what was reported. The moment between look and act is covered by the seal.
  */
 public class BackendFence {
 
@@ -42,7 +43,9 @@ public class BackendFence {
     private static final String SELECT =
             "SELECT CASE WHEN a.state IS NULL OR a.state = 'disabled' THEN 'HIDDEN'"
             + " WHEN a.state = 'idle' THEN 'IDLE'"
-            + " WHEN a.state IN ('active', 'fastpath function call') AND a.query ~* ? THEN 'COMMITTING'"
+            + " WHEN a.state IN ('active', 'fastpath function call') AND a.query ~* ?"
+            // Busy with a message of which only the head has come, the backend waits for its client, as an idle one does.
+            + " AND (a.wait_event_type = 'Client' AND a.wait_event = 'ClientRead') IS NOT TRUE THEN 'COMMITTING'"
             + " WHEN NOT ? THEN 'LIVING'"
             + " WHEN pg_catalog.pg_terminate_backend(a.pid) THEN 'TERMINATED' ELSE 'GONE' END"
             + " FROM pg_catalog.pg_stat_activity a WHERE a.pid = ? AND ";
