@@ -184,6 +184,11 @@ public final class Audit {
      * @throws SQLException if the table cannot be read
      */
     public AuditReport read(Connection connection) throws SQLException {
+        return AuditReport.compare(effects(connection), new TreeMap<>(answers));
+    }
+
+    /** The committed attempts of each call that has one, in order. */
+    Map<String, int[]> effects(Connection connection) throws SQLException {
         Map<String, int[]> effects = new TreeMap<>();
         try (Statement statement = connection.createStatement(); ResultSet rows = statement.executeQuery(
                 "SELECT call, array_to_string(array_agg(attempt ORDER BY attempt), ',') FROM " + table + " GROUP BY call")) {
@@ -192,6 +197,6 @@ public final class Audit {
                         Pattern.compile(",").splitAsStream(rows.getString(2)).mapToInt(Integer::parseInt).toArray());
             }
         }
-        return AuditReport.compare(effects, new TreeMap<>(answers));
+        return effects;
     }
 }

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 
 /**
  * What an {@link Audit} found. The counts are of calls. Immutable.
@@ -11,10 +12,10 @@ import java.util.Map;
  * @param acknowledged calls that returned a value
  * @param failed calls that threw, saying that nothing was committed
  * @param committed calls with at least one row
- * @param doubled calls with more than one row
- * @param lost calls that returned a value and have no row
+ * @param doubled calls with more than one row, or with more effects of their own than committed attempts
+ * @param lost calls that returned a value and have no row, or that have fewer effects of their own than committed attempts
  * @param wrong calls that threw and have a row, that returned a value which another attempt than a committed one computed, or
- *     that have a row and never had an answer
+ *     that have a row and never had an answer, or effects of their own without a row
  * @param unknown all calls that said that their outcome is unknown, by name
  * @param doubledCalls at most {@value #LISTED} of the doubled, each with its attempts
  * @param lostCalls at most {@value #LISTED} of the lost
@@ -57,6 +58,70 @@ public record AuditReport(int acknowledged, int failed, int committed, int doubl
      */
     public boolean isExactlyOnce() {
         return doubled == 0 && lost == 0 && wrong == 0;
+    }
+
+    /**
+     * The audit as an assertion: no call was doubled, lost or wrong, and at least one returned, since nothing is shown otherwise.
+     *
+     * @return this report
+     * @throws AssertionError naming the offenders
+     */
+    public AuditReport requireExactlyOnce() {
+        return require(isExactlyOnce(), "not exactly once");
+    }
+
+    /**
+     * As {@link #requireExactlyOnce()}, and no call said that its outcome is unknown either.
+     *
+     * @return this report
+     * @throws AssertionError naming the offenders
+     */
+    public AuditReport requireExactlyOnceAndKnown() {
+        return requireExactlyOnce().require(unknown.isEmpty(), "exactly once, but outcomes are unknown");
+    }
+
+    private AuditReport require(boolean holds, String otherwise) {
+        if (!holds) {
+            throw new AssertionError(otherwise + ": " + this);
+        }
+        if (acknowledged == 0) {
+            throw new AssertionError("no call returned, so nothing is shown: " + this);
+        }
+        return this;
+    }
+
+    /**
+     * The report with the calls' own effects compared as well: as many as attempts of the call are committed.
+     *
+     * @param attempts for each call that has one, how many are committed
+     * @param own      for each call that has one, how many effects are there
+     */
+    AuditReport withOwnEffects(Map<String, Integer> attempts, Map<String, Integer> own) {
+        List<String> more = new ArrayList<>();
+        List<String> fewer = new ArrayList<>();
+        List<String> strangers = new ArrayList<>();
+        own.forEach((call, effects) -> {
+            int committed = attempts.getOrDefault(call, 0);
+            String there = call + " has " + effects + " effects of its own and " + committed + " committed attempts";
+            if (committed == 0) {
+                strangers.add(there);
+            } else if (effects > committed) {
+                more.add(there);
+            }
+        });
+        attempts.forEach((call, committed) -> {
+            int effects = own.getOrDefault(call, 0);
+            if (effects < committed) {
+                fewer.add(call + " has " + committed + " committed attempts and " + effects + " effects of its own");
+            }
+        });
+        return new AuditReport(acknowledged, failed, committed, doubled + more.size(), lost + fewer.size(),
+                wrong + strangers.size(), unknown, joined(doubledCalls, more), joined(lostCalls, fewer),
+                joined(wrongCalls, strangers));
+    }
+
+    private static List<String> joined(List<String> listed, List<String> more) {
+        return listed(Stream.concat(listed.stream(), more.stream()).toList());
     }
 
     /** One line with the counts, and the offenders listed. */

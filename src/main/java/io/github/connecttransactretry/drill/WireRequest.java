@@ -1,5 +1,6 @@
 package io.github.connecttransactretry.drill;
 
+import io.github.connecttransactretry.chaos.SqlText;
 import java.util.List;
 import java.util.Locale;
 
@@ -27,7 +28,7 @@ public record WireRequest(int session, int ordinal, int pid, List<String> statem
      * @return whether the request commits
      */
     public boolean isCommit() {
-        return statements.stream().map(SqlText::firstKeyword).anyMatch(word -> word.equals("COMMIT") || word.equals("END"));
+        return statements.stream().anyMatch(SqlText::isCommit);
     }
 
     /**

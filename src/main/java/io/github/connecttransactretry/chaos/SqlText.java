@@ -1,14 +1,14 @@
-package io.github.connecttransactretry.drill;
+package io.github.connecttransactretry.chaos;
 
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 
 /**
- * Takes an SQL text apart at its semicolons, as far as a proxy must know it: quotes, dollar quotes and nested comments
- * are respected (chapter "Lexical Structure" of the PostgreSQL manual).
+ * An SQL text taken apart at its semicolons, as far as a proxy must know it: quotes, dollar quotes and nested comments
+ * are respected (chapter "Lexical Structure" of the PostgreSQL manual). For one thread.
  */
-final class SqlText {
+public final class SqlText {
 
     private final String text;
     private int at;
@@ -17,13 +17,23 @@ final class SqlText {
         this.text = text;
     }
 
-    /** The statements of a text, without empty ones. */
-    static List<String> split(String text) {
+    /**
+     * The statements of a text.
+     *
+     * @param text as it is sent
+     * @return without empty ones
+     */
+    public static List<String> split(String text) {
         return new SqlText(text).statements();
     }
 
-    /** The first word in capital letters, past blanks and comments; empty if there is none. */
-    static String firstKeyword(String statement) {
+    /**
+     * The first word of a statement, past blanks and comments.
+     *
+     * @param statement one of {@link #split}
+     * @return in capital letters; empty if there is none
+     */
+    public static String firstKeyword(String statement) {
         SqlText sql = new SqlText(statement);
         while (sql.at < statement.length() && !Character.isLetter(statement.charAt(sql.at))) {
             sql.skipToken();
@@ -33,6 +43,17 @@ final class SqlText {
             sql.at++;
         }
         return statement.substring(begin, sql.at).toUpperCase(Locale.ROOT);
+    }
+
+    /**
+     * Whether a statement commits: COMMIT, or END, which means the same.
+     *
+     * @param statement one of {@link #split}
+     * @return whether it is so
+     */
+    public static boolean isCommit(String statement) {
+        String word = firstKeyword(statement);
+        return word.equals("COMMIT") || word.equals("END");
     }
 
     private List<String> statements() {
