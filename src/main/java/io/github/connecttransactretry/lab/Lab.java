@@ -27,6 +27,7 @@ public final class Lab {
     private final PrintStream out;
     private final PrintStream err;
     private final Map<String, String> environment;
+    private final ScenarioTable table = new ScenarioTable();
 
     Lab(PrintStream out, PrintStream err, Map<String, String> environment) {
         this.out = out;
@@ -88,6 +89,9 @@ public final class Lab {
                 bad += play(options, scenario, toxiproxy) ? 0 : 1;
             }
         }
+        if (options.table() != null) {
+            table.write(options.table());
+        }
         out.println("verdict: " + (bad == 0 ? "as it must be in all of " + scenarios.size() + " scenarios"
                 : "NOT as it must be in " + bad + " of " + scenarios.size() + " scenarios"));
         return bad == 0 ? 0 : 1;
@@ -100,6 +104,7 @@ public final class Lab {
             out.println("     on " + stage.description() + ", seed " + options.seed());
             ScenarioReport report = new ScenarioRun(scenario, stage, options.outcome(), options.seed(), ScenarioRun.Setting.NONE).play();
             out.println("     " + report);
+            table.add(report);
             report.complaints().forEach(complaint -> out.println("     COMPLAINT: " + complaint));
             return report.complaints().isEmpty();
         }

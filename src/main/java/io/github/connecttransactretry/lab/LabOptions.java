@@ -1,6 +1,7 @@
 package io.github.connecttransactretry.lab;
 
 import io.github.connecttransactretry.OutcomeMode;
+import java.nio.file.Path;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
@@ -12,8 +13,9 @@ import java.util.Objects;
  * @param scenario a name, a file, or all
  * @param outcome  by what COMMITs in doubt are found out
  * @param seed     where all chance comes from
+ * @param table    where the figures are written to, or null
  */
-record LabOptions(String scenario, OutcomeMode outcome, long seed) {
+record LabOptions(String scenario, OutcomeMode outcome, long seed, Path table) {
 
     static final String HELP = """
             The lab: plays scenario files, on an embedded PostgreSQL behind a real Toxiproxy.
@@ -21,6 +23,7 @@ record LabOptions(String scenario, OutcomeMode outcome, long seed) {
               --scenario NAME  one of toxiproxy/scenarios, a file of your own, or all
               --outcome MODE   how commits in doubt are found out: status, ledger or status-then-ledger; default the last
               --seed N         repeats the same choices; default a new one, which is printed
+              --table FILE     where to write the figures, in Markdown
 
             Exit code: 0 all as it must be, 1 not so or not finished, 2 it could not be begun. Without --scenario:
 
@@ -42,10 +45,10 @@ record LabOptions(String scenario, OutcomeMode outcome, long seed) {
     }
 
     static LabOptions parse(List<String> args, long anySeed) throws BadArguments {
-        LabOptions options = new LabOptions("", OutcomeMode.STATUS_THEN_LEDGER, anySeed);
+        LabOptions options = new LabOptions("", OutcomeMode.STATUS_THEN_LEDGER, anySeed, null);
         for (Iterator<String> rest = args.iterator(); rest.hasNext();) {
             String name = rest.next();
-            if (!List.of("--scenario", "--outcome", "--seed").contains(name)) {
+            if (!List.of("--scenario", "--outcome", "--seed", "--table").contains(name)) {
                 throw new BadArguments(name + " is no option beside --scenario: --help lists them");
             }
             if (!rest.hasNext()) {
@@ -59,12 +62,14 @@ record LabOptions(String scenario, OutcomeMode outcome, long seed) {
     private LabOptions with(String name, String value) throws BadArguments {
         switch (name) {
             case "--scenario":
-                return new LabOptions(value, outcome, seed);
+                return new LabOptions(value, outcome, seed, table);
             case "--outcome":
-                return new LabOptions(scenario, mode(value), seed);
+                return new LabOptions(scenario, mode(value), seed, table);
+            case "--table":
+                return new LabOptions(scenario, outcome, seed, Path.of(value));
             default:
                 try {
-                    return new LabOptions(scenario, outcome, Long.parseLong(value));
+                    return new LabOptions(scenario, outcome, Long.parseLong(value), table);
                 } catch (NumberFormatException noNumber) {
                     throw new BadArguments("--seed " + value + ": give a whole number");
                 }

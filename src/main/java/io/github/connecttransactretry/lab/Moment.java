@@ -25,8 +25,8 @@ public record Moment(Point point, int every, Duration after) {
         BODY,
         /** After the function's last statement. */
         BEFORE_COMMIT,
-        /** When the call has returned or thrown. */
-        AFTER_CALL
+        /** When a call has returned or thrown whose COMMIT was in doubt. */
+        AFTER_DOUBT
     }
 
     /** Checks for null. */

@@ -3,6 +3,8 @@ package io.github.connecttransactretry.lab;
 import io.github.connecttransactretry.observe.TransactionEvent;
 import io.github.connecttransactretry.observe.TransactionListener;
 import io.github.connecttransactretry.outcome.CommitOutcome;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /** Counts what an engine tells. Safe from any thread. */
@@ -10,6 +12,7 @@ final class Tally implements TransactionListener {
 
     private final AtomicInteger retries = new AtomicInteger();
     private final AtomicInteger asked = new AtomicInteger();
+    private final Set<String> inDoubt = ConcurrentHashMap.newKeySet();
     private final AtomicInteger committed = new AtomicInteger();
     private final AtomicInteger notCommitted = new AtomicInteger();
     private final AtomicInteger fenced = new AtomicInteger();
@@ -18,7 +21,8 @@ final class Tally implements TransactionListener {
     public void on(TransactionEvent event) {
         if (event instanceof TransactionEvent.RetryScheduled) {
             retries.incrementAndGet();
-        } else if (event instanceof TransactionEvent.OutcomeAsked) {
+        } else if (event instanceof TransactionEvent.OutcomeAsked question) {
+            inDoubt.add(question.label());
             asked.incrementAndGet();
         } else if (event instanceof TransactionEvent.Fenced) {
             fenced.incrementAndGet();
@@ -29,6 +33,11 @@ final class Tally implements TransactionListener {
                 notCommitted.incrementAndGet();
             }
         }
+    }
+
+    /** Whether a COMMIT of the call with this label was in doubt. */
+    boolean wasInDoubt(String label) {
+        return inDoubt.contains(label);
     }
 
     Counts counts() {

@@ -22,6 +22,7 @@ final class Workers {
     private final Accounts accounts;
     private final ConnectTransactRetry engine;
     private final Timeline timeline;
+    private final Tally tally;
     private final TransactionOptions options;
     /** Calls hold it together; what wants no call under way holds it alone. */
     private final ReadWriteLock underWay = new ReentrantReadWriteLock(true);
@@ -30,11 +31,12 @@ final class Workers {
     private final AtomicReference<Throwable> broken = new AtomicReference<>();
     private final List<Thread> threads = new ArrayList<>();
 
-    Workers(Work work, Accounts accounts, ConnectTransactRetry engine, Timeline timeline) {
+    Workers(Work work, Accounts accounts, ConnectTransactRetry engine, Timeline timeline, Tally tally) {
         this.work = work;
         this.accounts = accounts;
         this.engine = engine;
         this.timeline = timeline;
+        this.tally = tally;
         this.options = (work.serializable() ? TransactionOptions.serializable() : TransactionOptions.defaults())
                 // Else the question for the transaction's id would come between the function's end and COMMIT, and be hit instead.
                 .withEvidenceAtBegin().withTimeout(work.timeout());
@@ -62,7 +64,9 @@ final class Workers {
                 } finally {
                     underWay.readLock().unlock();
                 }
-                timeline.reached(Moment.Point.AFTER_CALL, call);
+                if (tally.wasInDoubt(Integer.toString(call))) {
+                    timeline.reached(Moment.Point.AFTER_DOUBT, call);
+                }
                 ended.incrementAndGet();
             }
         } catch (InterruptedException | RuntimeException | Error failed) {
