@@ -17,6 +17,7 @@ import java.util.SplittableRandom;
 import java.util.TreeSet;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -25,6 +26,7 @@ import org.junit.jupiter.params.provider.EnumSource;
  * help that, and the audit counts them as lost. What the engine can do it does: no call takes effect twice, and what it
  * finds out after the promotion is true of the history that survived.
  */
+@Tag("matrix")
 class AsynchronousFailoverTest {
 
     private static final int ROUNDS = 3;

@@ -21,12 +21,14 @@ import java.util.UUID;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
  * The suite can fail: engines broken in one part each go through the audit, and the audit catches every one. The same scene
  * with a sound engine passes, so that it is the broken part that was caught.
  */
+@Tag("matrix")
 class BrokenEngineTest {
 
     private static final UnaryOperator<ConnectTransactRetryBuilder> SOUND = engine -> engine;

@@ -22,12 +22,14 @@ import javax.sql.DataSource;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The ledger in its keeper's hands: turned on and off, measured, and purged by age. */
+@Tag("matrix")
 class CommitLedgerTest {
 
     private static final AtomicInteger LEDGERS = new AtomicInteger();

@@ -30,11 +30,13 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Real conflicts between real sessions, until every call has succeeded exactly once. */
+@Tag("matrix")
 class ConflictTest {
 
     private static final int THREADS = 8;

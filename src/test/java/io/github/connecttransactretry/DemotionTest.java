@@ -24,9 +24,11 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** A pool full of connections to a server that is no primary any more. */
+@Tag("matrix")
 class DemotionTest {
 
     private static final int POOL = 4;

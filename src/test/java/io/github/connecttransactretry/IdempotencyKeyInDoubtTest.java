@@ -19,6 +19,7 @@ import io.github.connecttransactretry.fixtures.Caller;
 import io.github.connecttransactretry.idempotency.IdempotencyKey;
 import io.github.connecttransactretry.idempotency.ResultCodec;
 import io.github.connecttransactretry.observe.TransactionEvent.AcknowledgedNotReplicated;
+import io.github.connecttransactretry.observe.TransactionEvent.Fenced;
 import io.github.connecttransactretry.observe.TransactionEvent.OutcomeAsked;
 import io.github.connecttransactretry.observe.TransactionEvent.OutcomeResolved;
 import io.github.connecttransactretry.observe.TransactionEvent.StoredResultReturned;
@@ -136,13 +137,17 @@ class IdempotencyKeyInDoubtTest {
     /** Leaves a call in doubt for good, whose COMMIT was or was not done. */
     private static CommitEvidence endUnknown(String key, WireAction action, boolean claimed, boolean fencing) {
         keyed.scene().script(WireScript.once(WireRequest::isCommit, action));
-        Chronicle chronicle = new Chronicle().onFirst(OutcomeAsked.class, asked -> keyed.scene().proxy().refuse(true));
+        // The server is back before the engine looks once more for the backend that the call has left behind.
+        Chronicle chronicle = new Chronicle().onFirst(OutcomeAsked.class, asked -> keyed.scene().proxy().refuse(true))
+                .onFirst(OutcomeResolved.class, resolved -> keyed.scene().proxy().refuse(false));
         try (ConnectTransactRetry engine = keyed.engine(chronicle).fencing(fencing).build()) {
             CommitOutcomeUnknownException unknown = assertThrows(CommitOutcomeUnknownException.class,
                     () -> engine.run(options(key, claimed).withTimeout(CommitScene.SHORT.timeout()), work(key, "first")));
             chronicle.requireActed();
-            keyed.scene().proxy().refuse(false);
             keyed.scene().script(WireScript.pass());
+            if (fencing) {
+                Await.until("the look after the call", CommitScene.PATIENCE, () -> !chronicle.all(Fenced.class).isEmpty());
+            }
             return unknown.evidence().orElseThrow();
         }
     }

@@ -32,11 +32,13 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The parts that users write themselves may be wrong: that must neither hide a doubt nor leak a connection. */
+@Tag("matrix")
 class InquiryRobustnessTest {
 
     private static final TransactionOptions OPTIONS = TransactionOptions.defaults().withTimeout(Duration.ofSeconds(10));

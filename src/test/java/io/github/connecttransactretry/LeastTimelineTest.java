@@ -17,10 +17,12 @@ import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The timeline that has once answered for a call is the least that its attempts run on, whatever answers later. */
+@Tag("matrix")
 class LeastTimelineTest {
 
     private static final String NEW = "00000002";

@@ -22,11 +22,13 @@ import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Row security on the ledger's tables: with a policy all goes well, without one a COMMIT in doubt is not answered wrongly. */
+@Tag("matrix")
 class LedgerRowSecurityTest {
 
     private static final String APP = "app";

@@ -21,6 +21,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -30,6 +31,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  * Round trips counted on the wire, in two places: in the proxy by the protocol's messages, and at the client's socket by how
  * often it waits. (pgjdbc sends its own BEGIN as a message of its own, but together with the first statement.)
  */
+@Tag("matrix")
 class RoundTripTest {
 
     private static final int[] STATEMENTS = {0, 1, 3};

@@ -11,11 +11,13 @@ import java.sql.Statement;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** SQL whose meaning lies with the server: what hides the end of a transaction, or makes a read-only call writable. */
+@Tag("matrix")
 class SqlGateOnServerTest {
 
     /** Three statements or, to who takes a backslash for a plain character, one with an odd literal. */

@@ -21,12 +21,14 @@ import java.sql.SQLException;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
  * Nobody has told the old primary that it is one: it lives on, takes writes, and the pool still holds connections to it. What
  * the ledger answered on the new one binds the call to the new one's timeline.
  */
+@Tag("matrix")
 class StaleTimelineTest {
 
     private static final int CONNECTIONS = 4;

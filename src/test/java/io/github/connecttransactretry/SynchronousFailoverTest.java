@@ -16,12 +16,14 @@ import java.util.Map;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
  * The primary is killed again and again with COMMITs in flight, and its synchronous standby takes over. The ledger knows what
  * became of each; transaction ids do not know all, but what they say is true.
  */
+@Tag("matrix")
 class SynchronousFailoverTest {
 
     private static final int LEDGER_ROUNDS = 14;

@@ -22,12 +22,14 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.postgresql.ds.PGSimpleDataSource;
 
 /** A COMMIT that waits for a synchronous standby which is not there, and a "committed" that is not replicated yet. */
+@Tag("matrix")
 class SynchronousReplicationTest {
 
     private static final String WAITING = " FROM pg_stat_activity WHERE wait_event = 'SyncRep'";

@@ -21,6 +21,7 @@ import java.util.List;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -29,6 +30,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  * The synchronous standby is away, and somebody ends the wait of a COMMIT for it: the row is there for all to see, and a
  * failover would lose it. The ledger's answer waits for the standby as the COMMIT did, or is Unknown.
  */
+@Tag("matrix")
 class UnreplicatedCommitTest {
 
     private static final Duration SHORT = Duration.ofSeconds(3);

@@ -81,7 +81,7 @@ final class DataTemplate {
     }
 
     /** The checksum's place differs between versions; it is where the checksum of everything before it stands. */
-    private static int checksumPosition(ByteBuffer control) throws IOException {
+    static int checksumPosition(ByteBuffer control) throws IOException {
         for (int position = Long.BYTES; position < MOST_CONTROL_FIELDS; position += Integer.BYTES) {
             if (control.getInt(position) == crc(control, position)) {
                 return position;

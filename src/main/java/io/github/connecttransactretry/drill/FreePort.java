@@ -6,8 +6,8 @@ import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.util.concurrent.ThreadLocalRandom;
 
-/** Finds ports that stay free while a server is down. */
-final class FreePort {
+/** Finds ports that stay free while a server is down. Thread-safe. */
+public final class FreePort {
 
     // Linux hands out 32768 and above to clients (ip_local_port_range). From there a stopped server's port could be
     // taken by any client, and a client that tries to reach it could even connect to itself.
@@ -18,7 +18,13 @@ final class FreePort {
     private FreePort() {
     }
 
-    static int find() {
+    /**
+     * Finds one on the loopback interface.
+     *
+     * @return a port that nobody listens on now, and that the system gives to no client of its own accord
+     * @throws IllegalStateException when many tries found none
+     */
+    public static int find() {
         for (int i = 0; i < TRIES; i++) {
             int port = ThreadLocalRandom.current().nextInt(LOWEST, BEYOND);
             try (ServerSocket socket = new ServerSocket()) {

@@ -13,6 +13,7 @@ final class LiveSettings {
 
     private static final Pattern SETTING = Pattern.compile("[A-Za-z_][A-Za-z0-9_.]*");
     private static final Pattern USER = Pattern.compile("[A-Za-z_][A-Za-z0-9_]*");
+    private static final Pattern ROLE = Pattern.compile("[a-z_][a-z0-9_]*");
     private static final Duration BOUND = Duration.ofSeconds(30);
 
     private LiveSettings() {
@@ -33,6 +34,16 @@ final class LiveSettings {
         }
         boolean there = ask(server, "SELECT count(*) FROM pg_roles WHERE rolname = " + literal(user)).equals("1");
         run(server, (there ? "ALTER" : "CREATE") + " ROLE \"" + user + "\" LOGIN PASSWORD " + literal(password));
+    }
+
+    static void createLoginRole(PostgresServer server, String name) throws SQLException {
+        if (!ROLE.matcher(name).matches()) {
+            throw new IllegalArgumentException("a role needs a name of lower-case letters, digits and underscores, not \"" + name + "\"");
+        }
+        run(server, "CREATE ROLE \"" + name + "\" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS");
+        run(server, "CREATE SCHEMA \"" + name + "\" AUTHORIZATION \"" + name + "\"");
+        // As it is by default from PostgreSQL 15 on.
+        run(server, "REVOKE CREATE ON SCHEMA public FROM public");
     }
 
     /** Reloads the configuration files and waits until new sessions have them. */

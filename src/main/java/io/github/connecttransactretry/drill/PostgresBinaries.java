@@ -5,6 +5,7 @@ import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermission;
@@ -31,10 +32,12 @@ final class PostgresBinaries {
     private static PostgresBinaries inClassPath;
 
     private final Path home;
+    private final String key;
     private final String version;
 
-    private PostgresBinaries(Path home) {
+    private PostgresBinaries(Path home, String key) {
         this.home = home;
+        this.key = key;
         String text = Command.run(List.of(program("postgres"), "-V"));
         Matcher matcher = VERSION.matcher(text);
         if (!matcher.find()) {
@@ -65,6 +68,17 @@ final class PostgresBinaries {
         }
     }
 
+    /** An installed version. */
+    static PostgresBinaries ofHome(Path home) {
+        Path real = home.toAbsolutePath().normalize();
+        if (!Files.isExecutable(real.resolve("bin/postgres")) || !Files.isExecutable(real.resolve("bin/initdb"))) {
+            throw new IllegalArgumentException(home + " has no bin/postgres and bin/initdb; give the home of an installed PostgreSQL");
+        }
+        // An update in place may bring another catalog version, so the version is part of the name.
+        String version = new PostgresBinaries(real, "").version;
+        return new PostgresBinaries(real, "installed-" + hash((real + " " + version).getBytes(StandardCharsets.UTF_8)));
+    }
+
     /** Path of a program. */
     String program(String name) {
         return home.resolve("bin").resolve(name).toString();
@@ -82,12 +96,16 @@ final class PostgresBinaries {
 
     /** Names the content; equal for equal binaries. */
     String key() {
-        return home.getFileName().toString();
+        return key;
     }
 
     private static PostgresBinaries unpacked(byte[] archive) {
-        String hash = HexFormat.of().formatHex(sha256(archive)).substring(0, 16);
-        return new PostgresBinaries(DrillCache.directory("postgres-" + hash, directory -> unpack(archive, directory)));
+        String key = "postgres-" + hash(archive);
+        return new PostgresBinaries(DrillCache.directory(key, directory -> unpack(archive, directory)), key);
+    }
+
+    private static String hash(byte[] bytes) {
+        return HexFormat.of().formatHex(sha256(bytes)).substring(0, 16);
     }
 
     private static void unpack(byte[] archive, Path directory) throws IOException {

@@ -269,6 +269,19 @@ public final class PostgresServer implements AutoCloseable {
     }
 
     /**
+     * Makes a role with least privilege: it may log in, owns an empty schema of its own name, where its tables go, and may
+     * do nothing else; from now on nobody but superusers may make anything in the schema {@code public}. What the engine
+     * needs beyond that is {@code CommitSchema.grant}.
+     *
+     * @param name lower-case letters, digits and underscores; no role of that name is there
+     * @throws SQLException when the server refuses
+     * @throws IllegalArgumentException when the name has other characters
+     */
+    public void createLoginRole(String name) throws SQLException {
+        LiveSettings.createLoginRole(this, name);
+    }
+
+    /**
      * Makes a standby that streams from this server, by a base backup. Settings and passwords are this server's, but
      * for {@code synchronous_standby_names}.
      *

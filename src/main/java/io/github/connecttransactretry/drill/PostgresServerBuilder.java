@@ -16,6 +16,7 @@ public final class PostgresServerBuilder {
 
     private final Map<String, String> settings = new LinkedHashMap<>();
     private Path jar;
+    private Path home;
 
     PostgresServerBuilder() {
         settings.put("fsync", "on");
@@ -80,14 +81,25 @@ public final class PostgresServerBuilder {
     }
 
     /**
+     * Takes the programs of an installed PostgreSQL: one with message catalogues, say, which the jars lack.
+     *
+     * @param installed the directory whose {@code bin} has {@code postgres} and {@code initdb}; all may read it
+     * @return this
+     */
+    public PostgresServerBuilder home(Path installed) {
+        home = installed;
+        return this;
+    }
+
+    /**
      * Makes a new server in a directory of its own, starts it and waits until it answers.
      *
      * @return the server; close it
      * @throws IllegalStateException when it does not start within 30 s; the message has the end of its log
-     * @throws IllegalArgumentException when the jar has no binaries
+     * @throws IllegalArgumentException when the jar or the home has no binaries
      */
     public PostgresServer launch() {
-        PostgresBinaries binaries = jar == null ? PostgresBinaries.ofClassPath() : PostgresBinaries.ofJar(jar);
+        PostgresBinaries binaries = binaries();
         Map<String, String> all = new LinkedHashMap<>(settings);
         // So that a standby that was held up can go on; it was counted in segments of 16 MB before 13.
         all.putIfAbsent(binaries.majorVersion() >= 13 ? "wal_keep_size" : "wal_keep_segments",
@@ -102,6 +114,13 @@ public final class PostgresServerBuilder {
                 }
             }
         }
+    }
+
+    private PostgresBinaries binaries() {
+        if (home != null) {
+            return PostgresBinaries.ofHome(home);
+        }
+        return jar == null ? PostgresBinaries.ofClassPath() : PostgresBinaries.ofJar(jar);
     }
 
     private static PostgresServer launch(PostgresBinaries binaries, Map<String, String> settings) {
