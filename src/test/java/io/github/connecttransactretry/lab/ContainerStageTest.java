@@ -26,7 +26,8 @@ import org.testcontainers.DockerClientFactory;
 @Timeout(value = 180, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class ContainerStageTest {
 
-    private static final String WHO = "SELECT (SELECT system_identifier FROM pg_control_system()) || ' ' || pg_postmaster_start_time()";
+    private static final String WHO = "SELECT (SELECT system_identifier FROM pg_control_system())"
+            + " || ' ' || pg_postmaster_start_time()";
     private static final String STARTED = "SELECT pg_postmaster_start_time()";
     private static final String STANDBY = "SELECT pg_is_in_recovery()";
 

@@ -50,7 +50,8 @@ class PgBouncerTest {
 
     @Test
     void transactionsOfTwoClientsShareABackend() throws Exception {
-        try (PgBouncer pooler = start(); Connection one = connect(pooler, PASSWORD); Connection other = connect(pooler, PASSWORD)) {
+        try (PgBouncer pooler = start(); Connection one = connect(pooler, PASSWORD);
+                Connection other = connect(pooler, PASSWORD)) {
             one.setAutoCommit(false);
             other.setAutoCommit(false);
             int backend = number(one, "SELECT pg_backend_pid()");
