@@ -9,6 +9,7 @@ import io.github.connecttransactretry.outcome.ServerSession;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.Optional;
 
 /** Takes a connection for an attempt and sees that it is fit for one. Thread-safe. */
 final class Connector {
@@ -109,7 +110,15 @@ final class Connector {
     private Connection open(Deadline deadline) throws SQLException, InterruptedException {
         Duration left = deadline.remaining();
         boolean boundedBySource = pool.longestWait().filter(wait -> wait.compareTo(left) < 0).isPresent();
-        return connectOnCaller || boundedBySource ? Opener.notNull(pool.source().open()) : opener.open(pool.source(), deadline);
+        try {
+            return connectOnCaller || boundedBySource ? Opener.notNull(pool.source().open()) : opener.open(pool.source(), deadline);
+        } catch (SQLException none) {
+            Optional<String> spoiled = pool.spoiled(none);
+            if (spoiled.isPresent()) {
+                throw Refusals.spoiledPool(spoiled.get(), none);
+            }
+            throw none;
+        }
     }
 
     /** Has the connection learnt anew when it is taken next, and the server looked at again. */

@@ -3,6 +3,7 @@ package io.github.connecttransactretry;
 import io.github.connecttransactretry.ground.ConnectionSource;
 import io.github.connecttransactretry.ground.PoolSupport;
 import java.sql.Connection;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -58,6 +59,10 @@ final class Pool {
     /** The longest that taking a connection can block, if that is known. */
     Optional<Duration> longestWait() {
         return support == null ? Optional.empty() : Optional.of(support.longestWait(dataSource));
+    }
+
+    Optional<String> spoiled(SQLException thrown) {
+        return support == null ? Optional.empty() : support.spoiled(dataSource, thrown);
     }
 
     Optional<String> openTransactionHazard() {

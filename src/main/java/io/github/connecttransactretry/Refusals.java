@@ -34,6 +34,10 @@ final class Refusals {
                 + hazard.map(cause -> ". " + cause).orElse(""));
     }
 
+    static TransactionRefusedException spoiledPool(String why, Throwable thrownByPool) {
+        return new TransactionRefusedException(why, thrownByPool, List.of());
+    }
+
     static TransactionRefusedException endedBySql(Throwable thrownByFunction) {
         return new TransactionRefusedException("the function ended the transaction by SQL, so that what it did before may be"
                 + " committed and what it did after ran outside: return to commit, throw or call rollbackOnly() to roll back",

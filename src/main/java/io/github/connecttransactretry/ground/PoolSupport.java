@@ -1,6 +1,7 @@
 package io.github.connecttransactretry.ground;
 
 import java.sql.Connection;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.util.Optional;
 import javax.sql.DataSource;
@@ -28,4 +29,14 @@ public interface PoolSupport {
 
     /** Why this pool would hand out connections with a transaction open already, settings named; empty if it does not. */
     Optional<String> openTransactionHazard(DataSource pool);
+
+    /**
+     * Why this pool will hand out no connection any more, with the mend, if what it threw says so; empty if it does not.
+     *
+     * @param pool   which {@link #supports} has recognised
+     * @param thrown in place of a connection, not null
+     */
+    default Optional<String> spoiled(DataSource pool, SQLException thrown) {
+        return Optional.empty();
+    }
 }

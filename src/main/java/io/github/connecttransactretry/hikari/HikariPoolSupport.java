@@ -9,6 +9,7 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.stream.Stream;
 import javax.sql.DataSource;
 
 /** What HikariCP 7 can tell and do. Stateless and thread-safe. */
@@ -16,6 +17,9 @@ public final class HikariPoolSupport implements PoolSupport {
 
     /** A constant, so that this class cannot be loaded without HikariCP: that is how the engine finds out that it is missing. */
     private static final Class<HikariDataSource> POOL = HikariDataSource.class;
+
+    /** feature_not_supported. */
+    private static final String NOT_SUPPORTED = "0A000";
 
     /** For {@link java.util.ServiceLoader}. */
     public HikariPoolSupport() {
@@ -80,6 +84,30 @@ public final class HikariPoolSupport implements PoolSupport {
         return Optional.of("HikariCP with autoCommit=false and a connectionTestQuery or connectionInitSql hands out connections "
                 + "whose transaction is open already; set autoCommit=true, or drop connectionTestQuery and connectionInitSql, "
                 + "or set isolateInternalQueries=true");
+    }
+
+    /**
+     * {@inheritDoc} Hikari asks the first connection of its life for the default isolation level, once. If that connection is lost
+     * in this very moment it goes by -1 ever after, which pgjdbc refuses (com.zaxxer.hikari.pool.PoolBase.checkDefaultIsolation).
+     */
+    @Override
+    public Optional<String> spoiled(DataSource pool, SQLException thrown) {
+        if (hikari(pool).orElseThrow().getTransactionIsolation() != null || !isIsolationRefused(thrown)) {
+            return Optional.empty();
+        }
+        return Optional.of("HikariCP lost the first connection of the pool while it asked it for the default isolation level, does"
+                + " not ask again, and hands out no connection any more: build the pool anew; to be safe from it set"
+                + " transactionIsolation on the pool, or leave initializationFailTimeout positive");
+    }
+
+    private static boolean isIsolationRefused(Throwable thrown) {
+        for (Throwable cause = thrown; cause != null; cause = cause.getCause()) {
+            boolean refused = cause instanceof SQLException && NOT_SUPPORTED.equals(((SQLException) cause).getSQLState());
+            if (refused && Stream.of(cause.getStackTrace()).anyMatch(frame -> frame.getMethodName().equals("setTransactionIsolation"))) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private static Optional<HikariDataSource> hikari(DataSource pool) {

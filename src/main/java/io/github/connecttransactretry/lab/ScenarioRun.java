@@ -89,9 +89,11 @@ public final class ScenarioRun {
         Tally tally = new Tally();
         Timeline timeline = new Timeline(scenario.faults(), new FaultDoer(stage, Accounts.ROLE, chance.split()));
         long begun = System.nanoTime();
-        timeline.opening();
         try (HikariDataSource pool = pool(); ConnectTransactRetry engine = engine(pool, accounts, tally)) {
             Workers workers = new Workers(scenario.work(), accounts, engine, timeline, tally);
+            timeline.opening();
+            // What begins now is to meet every connection.
+            pool.getHikariPoolMXBean().softEvictConnections();
             timeline.begin();
             workers.begin(chance.split());
             workers.join();
@@ -129,7 +131,6 @@ public final class ScenarioRun {
         config.setPoolName("lab");
         config.setConnectionTimeout(3000);
         config.setValidationTimeout(1000);
-        config.setInitializationFailTimeout(-1);
         return new HikariDataSource(config);
     }
 
