@@ -20,9 +20,11 @@ import java.util.stream.Stream;
  * @param doubledCalls at most {@value #LISTED} of the doubled, each with its attempts
  * @param lostCalls at most {@value #LISTED} of the lost
  * @param wrongCalls at most {@value #LISTED} of the wrong, each with what is wrong
+ * @param failedCalls at most {@value #LISTED} of the failed, each with what it threw
  */
 public record AuditReport(int acknowledged, int failed, int committed, int doubled, int lost, int wrong,
-        List<UnknownCall> unknown, List<String> doubledCalls, List<String> lostCalls, List<String> wrongCalls) {
+        List<UnknownCall> unknown, List<String> doubledCalls, List<String> lostCalls, List<String> wrongCalls,
+        List<String> failedCalls) {
 
     /** How many offenders of a kind are listed; all are counted. */
     public static final int LISTED = 20;
@@ -33,6 +35,7 @@ public record AuditReport(int acknowledged, int failed, int committed, int doubl
         doubledCalls = List.copyOf(doubledCalls);
         lostCalls = List.copyOf(lostCalls);
         wrongCalls = List.copyOf(wrongCalls);
+        failedCalls = List.copyOf(failedCalls);
     }
 
     /**
@@ -117,7 +120,7 @@ public record AuditReport(int acknowledged, int failed, int committed, int doubl
         });
         return new AuditReport(acknowledged, failed, committed, doubled + more.size(), lost + fewer.size(),
                 wrong + strangers.size(), unknown, joined(doubledCalls, more), joined(lostCalls, fewer),
-                joined(wrongCalls, strangers));
+                joined(wrongCalls, strangers), failedCalls);
     }
 
     private static List<String> joined(List<String> listed, List<String> more) {
@@ -127,7 +130,7 @@ public record AuditReport(int acknowledged, int failed, int committed, int doubl
     /** One line with the counts, and the offenders listed. */
     @Override
     public String toString() {
-        return "acknowledged=" + acknowledged + " failed=" + failed + " committed=" + committed + " doubled=" + doubled
+        return "acknowledged=" + acknowledged + " failed=" + failed + (failed == 0 ? "" : failedCalls) + " committed=" + committed + " doubled=" + doubled
                 + doubledCalls + " lost=" + lost + lostCalls + " wrong=" + wrong + wrongCalls
                 + " unknown=" + unknown.size() + unknown;
     }
@@ -136,6 +139,7 @@ public record AuditReport(int acknowledged, int failed, int committed, int doubl
         List<String> doubled = new ArrayList<>();
         List<String> lost = new ArrayList<>();
         List<String> wrong = new ArrayList<>();
+        List<String> failed = new ArrayList<>();
         List<UnknownCall> unknown = new ArrayList<>();
         effects.forEach((call, attempts) -> {
             if (attempts.length > 1) {
@@ -151,6 +155,7 @@ public record AuditReport(int acknowledged, int failed, int committed, int doubl
             switch (answer.told()) {
                 case UNKNOWN -> unknown.add(new UnknownCall(call, answer.text(), there));
                 case FAILED -> {
+                    failed.add(call + ": " + answer.text());
                     if (there) {
                         wrong.add(call + " was reported failed (" + answer.text() + ") and attempt " + Arrays.toString(attempts)
                                 + " is there");
@@ -167,7 +172,8 @@ public record AuditReport(int acknowledged, int failed, int committed, int doubl
             }
         });
         return new AuditReport(count(answers, Audit.Told.ACKNOWLEDGED), count(answers, Audit.Told.FAILED), effects.size(),
-                doubled.size(), lost.size(), wrong.size(), unknown, listed(doubled), listed(lost), listed(wrong));
+                doubled.size(), lost.size(), wrong.size(), unknown, listed(doubled), listed(lost), listed(wrong),
+                listed(failed));
     }
 
     private static int count(Map<String, Audit.Answer> answers, Audit.Told told) {

@@ -58,7 +58,8 @@ class AuditTest {
         audit.failed("refused", new IllegalStateException("no"));
         AuditReport report = audit.read(connection);
         assertTrue(report.isExactlyOnce(), report::toString);
-        assertEquals(new AuditReport(2, 1, 2, 0, 0, 0, List.of(), List.of(), List.of(), List.of()), report);
+        assertEquals(new AuditReport(2, 1, 2, 0, 0, 0, List.of(), List.of(), List.of(), List.of(),
+                List.of("refused: java.lang.IllegalStateException: no")), report);
     }
 
     @Test
@@ -91,7 +92,8 @@ class AuditTest {
     void aFailedCallThatIsThereIsWrong() throws SQLException {
         audit.append(connection, "there", 1);
         audit.failed("there", new IllegalStateException("gave up"));
-        assertOffence("acknowledged=0 failed=1 committed=1 doubled=0[] lost=0[] wrong=1[there was reported failed"
+        assertOffence("acknowledged=0 failed=1[there: java.lang.IllegalStateException: gave up] committed=1"
+                + " doubled=0[] lost=0[] wrong=1[there was reported failed"
                 + " (java.lang.IllegalStateException: gave up) and attempt [1] is there] unknown=0[]");
     }
 

@@ -299,7 +299,7 @@ class ExactlyOnceTest {
                     none.getMessage());
             assertSame(IllegalArgumentException.class, none.getCause().getClass());
         }
-        AuditReport none = new AuditReport(0, 3, 0, 0, 0, 0, List.of(), List.of(), List.of(), List.of());
+        AuditReport none = new AuditReport(0, 3, 0, 0, 0, 0, List.of(), List.of(), List.of(), List.of(), List.of());
         assertTrue(assertThrows(AssertionError.class, none::requireExactlyOnce).getMessage().startsWith("no call returned"));
     }
 

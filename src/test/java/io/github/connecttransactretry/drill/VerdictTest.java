@@ -37,7 +37,7 @@ class VerdictTest {
 
     private static Verdict verdict(int acknowledged, int doubled, int lost, int wrong, Set<String> excused, long moneyAfter) {
         AuditReport report = new AuditReport(acknowledged, 0, 8, doubled, lost, wrong, List.of(UNKNOWN), List.of(), List.of(),
-                List.of());
+                List.of(), List.of());
         return new Verdict(report, COUNTS, excused, 10, moneyAfter);
     }
 }
