@@ -114,7 +114,7 @@ public final class ExactlyOnce {
     }
 
     /**
-     * The trial with another number of threads; with one, a seeded plan repeats itself.
+     * The trial with another number of threads; with one, and no pool, a seeded plan repeats itself.
      *
      * @param threads 1 or more
      * @return a trial of its own
@@ -175,8 +175,8 @@ public final class ExactlyOnce {
     }
 
     /**
-     * Makes the calls, and requires of them that each took effect exactly once, and of the plan that faults were made and none of a
-     * script was missed.
+     * Makes the calls, and requires of them that each took effect exactly once, and of the plan that faults were made
+     * since the last check on the same {@link FaultyDataSource}, and none of a script was missed.
      *
      * @param trial makes one call
      * @return what was found
@@ -185,7 +185,7 @@ public final class ExactlyOnce {
      */
     public AuditReport check(Trial trial) throws SQLException {
         AuditReport report = run(trial);
-        if (faulty.done().isEmpty() || !faulty.notReached().isEmpty()) {
+        if (!faulty.hasMadeFaultsSince() || !faulty.notReached().isEmpty()) {
             throw new AssertionError("not all faults were made, so nothing is shown: more calls, or another plan? " + faulty);
         }
         try {

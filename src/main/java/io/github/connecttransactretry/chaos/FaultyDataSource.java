@@ -38,6 +38,7 @@ public final class FaultyDataSource implements DataSource, AutoCloseable {
     private final FaultJournal journal = new FaultJournal();
     private final Outage outage;
     private final AtomicInteger connections = new AtomicInteger();
+    private final AtomicInteger told = new AtomicInteger();
     private final Map<Connection, FaultyLink> links = new ConcurrentHashMap<>();
     private final Queue<LateCommit> late = new ConcurrentLinkedQueue<>();
 
@@ -79,6 +80,17 @@ public final class FaultyDataSource implements DataSource, AutoCloseable {
      */
     public List<FaultDone> done() {
         return journal.done();
+    }
+
+    /** How many physical connections are remembered: those that live, and such as ended since the last connect. */
+    int connectionsKept() {
+        return links.size();
+    }
+
+    /** Whether a fault was made since this was asked last, or ever if it was not. */
+    boolean hasMadeFaultsSince() {
+        int made = journal.done().size();
+        return told.getAndSet(made) < made;
     }
 
     /**

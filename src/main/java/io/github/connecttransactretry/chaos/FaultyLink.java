@@ -69,7 +69,7 @@ final class FaultyLink {
     }
 
     boolean isOver() {
-        return !away && driver.physical().isClosed();
+        return driver.physical().isClosed();
     }
 
     /** Somebody has closed the connection, perhaps while it was silent. */
@@ -92,7 +92,8 @@ final class FaultyLink {
         }
     }
 
-    private FaultPlan.Visit remember(Place place, String text) {
+    /** Statements may come from several threads: the driver, too, takes them one after the other. */
+    private synchronized FaultPlan.Visit remember(Place place, String text) {
         if (!driver.isInTransaction()) {
             texts.clear();
         }

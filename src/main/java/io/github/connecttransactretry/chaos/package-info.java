@@ -1,5 +1,5 @@
 /**
  * For tests of retry safety, of this library and of your own functions: the exactly-once audit, and faults at exact places.
- * It knows the engine's exceptions, and nothing but JDBC and the JDK besides.
+ * Of the engine it knows the exceptions and how a driver's connection is recognised; besides these JDBC, the JDK and slf4j alone.
  */
 package io.github.connecttransactretry.chaos;

@@ -1,5 +1,8 @@
 package io.github.connecttransactretry.lab;
 
+import java.time.Duration;
+import java.util.Objects;
+
 /**
  * What a scenario must come to, besides no effect doubled, lost or wrong. A scenario whose faults hit nothing proves nothing,
  * hence the least numbers. Immutable.
@@ -12,7 +15,16 @@ package io.github.connecttransactretry.lab;
  * @param unknown   at least so many calls stayed unknown; if 0, none may
  * @param unknownByStatusAlone whether calls may stay unknown where there is no ledger, as after a crash
  * @param discards  whether a promotion may discard acknowledged calls, which no client can know
+ * @param everyCallTakes each call that returned took at least so long
+ * @param someCallTakes  one call that returned took at least so long
  */
 public record Expectation(int inDoubt, int committed, int notCommitted, int retries, int failed, int unknown,
-        boolean unknownByStatusAlone, boolean discards) {
+        boolean unknownByStatusAlone, boolean discards, Duration everyCallTakes, Duration someCallTakes) {
+
+    /** Checks for null. */
+    public Expectation {
+        Objects.requireNonNull(everyCallTakes, "everyCallTakes");
+        Objects.requireNonNull(someCallTakes, "someCallTakes");
+    }
+
 }

@@ -6,6 +6,11 @@ import java.util.Objects;
 /** What goes wrong. */
 public sealed interface Fault {
 
+    /** Its name, and of a toxic the direction: the one may hit while the other does not. */
+    default String withDirection() {
+        return toString();
+    }
+
     /**
      * A toxic on the clients' proxy, as Toxiproxy documents it.
      *
@@ -27,6 +32,11 @@ public sealed interface Fault {
 
         long attribute(String name, long otherwise) {
             return attributes.getOrDefault(name, otherwise);
+        }
+
+        @Override
+        public String withDirection() {
+            return type.equals(DOWN) ? type : type + (upstream ? " upstream" : " downstream");
         }
 
         @Override

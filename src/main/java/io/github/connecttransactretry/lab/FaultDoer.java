@@ -64,16 +64,18 @@ final class FaultDoer {
         void act(int pid) throws SQLException;
     }
 
-    private Ending onBackend(OnBackend action) throws SQLException {
-        List<Integer> pids;
+    private Ending onBackend(OnBackend action) {
         try (Connection direct = stage.direct()) {
-            pids = OtherBackends.ofRoles(direct, clientRole).pids();
-        }
-        if (pids.isEmpty()) {
+            List<Integer> pids = OtherBackends.ofRoles(direct, clientRole).pids();
+            if (pids.isEmpty()) {
+                return null;
+            }
+            action.act(pids.get(chance.nextInt(pids.size())));
+            return () -> { };
+        } catch (SQLException | IllegalArgumentException away) {
+            // The server is away by another fault, or the backend has ended meanwhile.
             return null;
         }
-        action.act(pids.get(chance.nextInt(pids.size())));
-        return () -> { };
     }
 
     private void terminate(int pid) throws SQLException {

@@ -47,14 +47,16 @@ record LabOptions(String scenario, OutcomeMode outcome, long seed, Path table) {
     static LabOptions parse(List<String> args, long anySeed) throws BadArguments {
         LabOptions options = new LabOptions("", OutcomeMode.STATUS_THEN_LEDGER, anySeed, null);
         for (Iterator<String> rest = args.iterator(); rest.hasNext();) {
-            String name = rest.next();
+            String argument = rest.next();
+            int equals = argument.startsWith("--") ? argument.indexOf('=') : -1;
+            String name = equals < 0 ? argument : argument.substring(0, equals);
             if (!List.of("--scenario", "--outcome", "--seed", "--table").contains(name)) {
                 throw new BadArguments(name + " is no option beside --scenario: --help lists them");
             }
-            if (!rest.hasNext()) {
+            if (equals < 0 && !rest.hasNext()) {
                 throw new BadArguments(name + " needs a value");
             }
-            options = options.with(name, rest.next());
+            options = options.with(name, equals < 0 ? rest.next() : argument.substring(equals + 1));
         }
         return options;
     }

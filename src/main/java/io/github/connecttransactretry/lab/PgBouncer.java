@@ -43,21 +43,6 @@ public final class PgBouncer implements AutoCloseable {
     private static final int PROBE_MILLIS = 2_000;
     private static final int SSL_REQUEST = 80_877_103;
 
-    // A pipe from us holds it: a line asks it to end, and when the pipe breaks we are gone and it has to tidy up as well.
-    // SIGKILL is no rougher on clients than what PgBouncer itself calls an immediate shutdown.
-    private static final String SCRIPT = """
-            trap '' INT TERM HUP
-            exec 3<&0 </dev/null
-            home=$1
-            shift
-            "$@" 3<&- &
-            pooler=$!
-            { read -r line <&3 || rm -rf "$home"; kill -KILL "$pooler"; } &
-            keeper=$!
-            wait "$pooler"
-            kill -KILL "$keeper"
-            """;
-
     private final Path binary;
     private final String version;
     private final Path home;
@@ -247,12 +232,13 @@ public final class PgBouncer implements AutoCloseable {
     }
 
     private List<String> command() {
-        List<String> words = new ArrayList<>(List.of("sh", "-c", SCRIPT, "lab-pgbouncer", home.toString(), binary.toString()));
+        List<String> words = new ArrayList<>(List.of(binary.toString()));
         if (root()) {
             words.addAll(List.of("-u", UNPRIVILEGED));
         }
         words.add(home.resolve("pgbouncer.ini").toString());
-        return words;
+        // Its SIGKILL is no rougher on clients than what PgBouncer itself calls an immediate shutdown.
+        return Keeper.command("lab-pgbouncer", home.toString(), words);
     }
 
     private void startOrTidyUp() {

@@ -111,7 +111,8 @@ final class ScenarioReader {
     private static Expectation expectation(JsonNode json) {
         return new Expectation(json.path("inDoubt").asInt(0), json.path("committed").asInt(0), json.path("notCommitted").asInt(0),
                 json.path("retries").asInt(0), json.path("failed").asInt(0), json.path("unknown").asInt(0),
-                json.path("unknownByStatusAlone").asBoolean(false), json.path("discards").asBoolean(false));
+                json.path("unknownByStatusAlone").asBoolean(false), json.path("discards").asBoolean(false),
+                duration(json, "everyCallTakes", Duration.ZERO), duration(json, "someCallTakes", Duration.ZERO));
     }
 
     private static <E extends Enum<E>> E word(Class<E> kind, JsonNode word) {

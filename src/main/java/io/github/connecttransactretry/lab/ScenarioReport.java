@@ -22,16 +22,22 @@ import java.util.Objects;
  * @param committed    of these
  * @param notCommitted of these
  * @param moneyMade    money that came from nowhere; negative if it went there
+ * @param endedByForce whether backends of the clients were still there at the end, and had to be terminated
+ * @param shortest     of the calls that returned; zero if none did
+ * @param longest      of the calls that returned; zero if none did
  * @param took         from the first call to the last
  */
 public record ScenarioReport(Scenario scenario, OutcomeMode mode, long seed, AuditReport audit, Map<String, Integer> faults,
-        int retries, int inDoubt, int committed, int notCommitted, long moneyMade, Duration took) {
+        int retries, int inDoubt, int committed, int notCommitted, long moneyMade, boolean endedByForce, Duration shortest,
+        Duration longest, Duration took) {
 
     /** Checks for null and copies the map. */
     public ScenarioReport {
         Objects.requireNonNull(scenario, "scenario");
         Objects.requireNonNull(mode, "mode");
         Objects.requireNonNull(audit, "audit");
+        Objects.requireNonNull(shortest, "shortest");
+        Objects.requireNonNull(longest, "longest");
         Objects.requireNonNull(took, "took");
         faults = java.util.Collections.unmodifiableMap(new java.util.LinkedHashMap<>(faults));
     }
@@ -53,16 +59,31 @@ public record ScenarioReport(Scenario scenario, OutcomeMode mode, long seed, Aud
         atLeast(complaints, "COMMITs in doubt that proved not committed", notCommitted, expect.notCommitted());
         atLeast(complaints, "retries", retries, expect.retries());
         atLeast(complaints, "failed calls", audit.failed(), expect.failed());
-        if (expect.failed() == 0 && audit.failed() > 0) {
-            complaints.add(audit.failed() + " calls failed, and none should");
-        }
         int unknown = audit.unknown().size();
+        int mayFail = expect.failed() == 0 ? 0 : scenario.work().mostFailing(audit.acknowledged() + audit.failed() + unknown);
+        if (audit.failed() > mayFail) {
+            complaints.add(audit.failed() + " calls failed, and " + (mayFail == 0 ? "none" : "no more than " + mayFail) + " should");
+        }
+        if (audit.acknowledged() == 0) {
+            complaints.add("no call returned, so nothing is shown");
+        }
         boolean mayBeUnknown = expect.unknown() > 0 || mode == OutcomeMode.STATUS && expect.unknownByStatusAlone();
         if (unknown > 0 && !mayBeUnknown) {
             complaints.add(unknown + " calls stayed unknown, and none should");
         }
         atLeast(complaints, "unknown calls", unknown, expect.unknown());
         faults.forEach((fault, times) -> atLeast(complaints, fault, times, 1));
+        if (endedByForce) {
+            complaints.add("backends of the clients were still there after all calls had ended, and had to be terminated");
+        }
+        if (shortest.compareTo(expect.everyCallTakes()) < 0) {
+            complaints.add("a call took " + shortest.toMillis() + " ms, and none can be faster than " + expect.everyCallTakes().toMillis()
+                    + " ms: the faults did not hit");
+        }
+        if (longest.compareTo(expect.someCallTakes()) < 0) {
+            complaints.add("no call took longer than " + longest.toMillis() + " ms, and one should take "
+                    + expect.someCallTakes().toMillis() + " ms: the faults did not hit");
+        }
         return complaints;
     }
 

@@ -7,7 +7,6 @@ import io.github.connecttransactretry.ConnectTransactRetryBuilder;
 import io.github.connecttransactretry.OutcomeMode;
 import io.github.connecttransactretry.chaos.Audit;
 import io.github.connecttransactretry.chaos.AuditReport;
-import io.github.connecttransactretry.chaos.Await;
 import io.github.connecttransactretry.outcome.CommitSchema;
 import io.github.connecttransactretry.pacing.RetryPolicy;
 import java.io.IOException;
@@ -87,19 +86,14 @@ public final class ScenarioRun {
                 scenario.work().accounts());
         long before = accounts.money();
         Tally tally = new Tally();
-        Timeline timeline = new Timeline(scenario.faults(), new FaultDoer(stage, Accounts.ROLE, chance.split()));
+        Map<String, Integer> done;
+        Workers workers;
         long begun = System.nanoTime();
-        try (HikariDataSource pool = pool(); ConnectTransactRetry engine = engine(pool, accounts, tally)) {
-            Workers workers = new Workers(scenario.work(), accounts, engine, timeline, tally);
-            timeline.opening();
-            // What begins now is to meet every connection.
-            pool.getHikariPoolMXBean().softEvictConnections();
-            timeline.begin();
-            workers.begin(chance.split());
-            workers.join();
-            timeline.close();
+        try (Timeline timeline = new Timeline(scenario.faults(), new FaultDoer(stage, Accounts.ROLE, chance.split()))) {
+            workers = work(accounts, timeline, tally, chance.split());
+            timeline.closing();
+            done = timeline.done();
         }
-        timeline.closing();
         stage.settle();
         Duration took = Duration.ofNanos(System.nanoTime() - begun);
         if (scenario.stage() == Scenario.StageKind.PGBOUNCER) {
@@ -107,10 +101,25 @@ public final class ScenarioRun {
             stage.stopPooler();
             stage.startPooler();
         }
+        boolean forced = !awaitOwnEnd();
         AuditReport audit = audited(accounts.audit());
         Tally.Counts counts = tally.counts();
-        return new ScenarioReport(scenario, mode, seed, audit, timeline.done(), counts.retries(), counts.inDoubt(), counts.committed(),
-                counts.notCommitted(), accounts.money() - before, took);
+        return new ScenarioReport(scenario, mode, seed, audit, done, counts.retries(), counts.inDoubt(), counts.committed(),
+                counts.notCommitted(), accounts.money() - before, forced, workers.shortest(), workers.longest(), took);
+    }
+
+    private Workers work(Accounts accounts, Timeline timeline, Tally tally, SplittableRandom chance) throws SQLException, IOException {
+        try (HikariDataSource pool = pool(); ConnectTransactRetry engine = engine(pool, accounts, tally)) {
+            Workers workers = new Workers(scenario.work(), accounts, engine, timeline, tally);
+            timeline.opening();
+            // What begins now is to meet every connection.
+            pool.getHikariPoolMXBean().softEvictConnections();
+            timeline.begin();
+            workers.begin(chance);
+            workers.join();
+            timeline.awaitEnd();
+            return workers;
+        }
     }
 
     private ConnectTransactRetry engine(HikariDataSource pool, Accounts accounts, Tally tally) {
@@ -131,6 +140,9 @@ public final class ScenarioRun {
         config.setPoolName("lab");
         config.setConnectionTimeout(3000);
         config.setValidationTimeout(1000);
+        // The network may fail from the first connection on; with the level left open that would spoil the pool for good.
+        config.setInitializationFailTimeout(-1);
+        config.setTransactionIsolation("TRANSACTION_READ_COMMITTED");
         return new HikariDataSource(config);
     }
 
@@ -144,20 +156,17 @@ public final class ScenarioRun {
         return stage.jdbcUrl() + "&options=" + URLEncoder.encode(settings, StandardCharsets.UTF_8).replace("+", "%20");
     }
 
-    /** Once no client's backend is there any more; what Toxiproxy still holds back has been delivered to them by then. */
-    private AuditReport audited(Audit audit) throws SQLException {
+    /** What Toxiproxy still holds back is delivered by the time that no client's backend is there any more. */
+    private boolean awaitOwnEnd() throws SQLException {
         try (Connection direct = stage.direct()) {
-            Await.until("the clients' backends to have ended by themselves", PATIENCE, () -> {
-                Audit.awaitQuiet(direct, Duration.ofMillis(100), Accounts.ROLE);
-                return true;
-            });
-            return audit.read(direct);
+            Audit.awaitQuiet(direct, PATIENCE, Accounts.ROLE);
+            return true;
         } catch (IllegalStateException stuck) {
-            return afterEnding(audit);
+            return false;
         }
     }
 
-    private AuditReport afterEnding(Audit audit) throws SQLException {
+    private AuditReport audited(Audit audit) throws SQLException {
         try (Connection direct = stage.direct()) {
             Audit.endOthers(direct, Accounts.ROLE);
             Audit.awaitQuiet(direct, PATIENCE, Accounts.ROLE);

@@ -115,10 +115,7 @@ final class Timeline implements AutoCloseable {
         private Ending begin() {
             try {
                 return doer.begin(plan.what());
-            } catch (SQLException serverAway) {
-                // Of another fault's doing; it had nobody to meet.
-                return null;
-            } catch (IOException | RuntimeException failed) {
+            } catch (IOException | SQLException | RuntimeException failed) {
                 broken.compareAndSet(null, failed);
                 return null;
             }
@@ -210,15 +207,20 @@ final class Timeline implements AutoCloseable {
         }
     }
 
+    /** Whether a fault could not be done, so that no more follow. */
+    boolean isBroken() {
+        return broken.get() != null;
+    }
+
     /** Whether nothing more happens by itself. */
     boolean isOver() {
-        return broken.get() != null || lines.stream().allMatch(Line::isOver);
+        return isBroken() || lines.stream().allMatch(Line::isOver);
     }
 
     /** How often each fault was done, in the file's order. */
     Map<String, Integer> done() {
         Map<String, Integer> done = new LinkedHashMap<>();
-        lines.forEach(line -> done.merge(line.plan.what().toString(), line.done(), Integer::sum));
+        lines.forEach(line -> done.merge(line.plan.what().withDirection(), line.done(), Integer::sum));
         return done;
     }
 
@@ -230,20 +232,33 @@ final class Timeline implements AutoCloseable {
         openings.clear();
     }
 
+    /** Begins and ends nothing more, not even what lasts: the stage may be closed. */
+    @Override
+    public void close() {
+        clock.shutdownNow();
+        boolean interrupted = Thread.interrupted();
+        try {
+            clock.awaitTermination(LONGEST_END.toSeconds(), TimeUnit.SECONDS);
+        } catch (InterruptedException again) {
+            interrupted = true;
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
     /**
      * Lets all other faults end.
      *
      * @throws IllegalStateException if one could not be done, or does not end
      */
-    @Override
-    public void close() {
+    void awaitEnd() {
         Await.until("the faults to end", LONGEST_END, () -> broken.get() != null
                 || lines.stream().noneMatch(line -> {
                     synchronized (line) {
                         return line.lasting;
                     }
                 }));
-        clock.shutdownNow();
         if (broken.get() != null) {
             throw new IllegalStateException("a fault could not be done", broken.get());
         }

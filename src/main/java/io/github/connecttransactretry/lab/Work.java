@@ -21,6 +21,9 @@ import java.util.Objects;
 public record Work(int threads, int calls, int accounts, Duration timeout, Duration answerWithin, boolean serializable,
         Map<String, String> session, boolean asksPastFaults, boolean looksWhenUnknown, String swallows) {
 
+    /** Every so manieth call's function swallows an error. */
+    private static final int SWALLOWING = 3;
+
     /** Checks for null and copies the map. */
     public Work {
         Objects.requireNonNull(timeout, "timeout");
@@ -36,6 +39,11 @@ public record Work(int threads, int calls, int accounts, Duration timeout, Durat
 
     /** Whether the function of this call swallows an error. */
     boolean swallowsIn(int call) {
-        return !swallows.isEmpty() && call % 3 == 0;
+        return !swallows.isEmpty() && call % SWALLOWING == 0;
+    }
+
+    /** How many of the first so many calls have a reason of their own to fail, where the function's errors are the fault; else all. */
+    int mostFailing(int ended) {
+        return swallows.isEmpty() ? ended : ended / SWALLOWING;
     }
 }

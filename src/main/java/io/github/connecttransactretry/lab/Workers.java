@@ -7,10 +7,12 @@ import io.github.connecttransactretry.TransactionOptions;
 import io.github.connecttransactretry.chaos.Await;
 import io.github.connecttransactretry.ground.TimeSource;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
@@ -28,6 +30,8 @@ final class Workers {
     private final ReadWriteLock underWay = new ReentrantReadWriteLock(true);
     private final AtomicInteger calls = new AtomicInteger();
     private final AtomicInteger ended = new AtomicInteger();
+    private final AtomicLong shortest = new AtomicLong(Long.MAX_VALUE);
+    private final AtomicLong longest = new AtomicLong();
     private final AtomicReference<Throwable> broken = new AtomicReference<>();
     private final List<Thread> threads = new ArrayList<>();
 
@@ -75,7 +79,8 @@ final class Workers {
     }
 
     private synchronized int next() {
-        return broken.get() == null && (calls.get() < work.calls() || !timeline.isOver()) ? calls.incrementAndGet() : 0;
+        // Without its faults the play is worth nothing, and a Toxiproxy that has gone lets no call through.
+        return broken.get() == null && !timeline.isBroken() && (calls.get() < work.calls() || !timeline.isOver()) ? calls.incrementAndGet() : 0;
     }
 
     private void idle(int call) throws InterruptedException {
@@ -91,9 +96,13 @@ final class Workers {
         String call = Integer.toString(number);
         int from = chance.nextInt(1, work.accounts() + 1);
         int to = from % work.accounts() + 1;
+        long begun = System.nanoTime();
         try {
             int attempt = engine.run(options.withLabel(call), tx -> transfer(tx, number, from, to));
             accounts.audit().acknowledged(call, attempt);
+            long took = System.nanoTime() - begun;
+            shortest.accumulateAndGet(took, Math::min);
+            longest.accumulateAndGet(took, Math::max);
         } catch (CommitOutcomeUnknownException unknown) {
             if (work.looksWhenUnknown() && accounts.shows(call)) {
                 accounts.audit().acknowledged(call, 1);
@@ -122,6 +131,16 @@ final class Workers {
         if (tx.attempt() == 1) {
             timeline.reached(point, call);
         }
+    }
+
+    /** Of the calls that returned; zero if none did. */
+    Duration shortest() {
+        return Duration.ofNanos(longest.get() == 0 ? 0 : shortest.get());
+    }
+
+    /** Of the calls that returned; zero if none did. */
+    Duration longest() {
+        return Duration.ofNanos(longest.get());
     }
 
     /** How many calls have ended. */

@@ -143,6 +143,17 @@ class ExactlyOnceTest {
         }
     }
 
+    /** A trial that goes on with a plan whose faults an earlier one has used up shows nothing. */
+    @Test
+    void eachTrialNeedsFaultsOfItsOwn() throws SQLException {
+        try (FaultyDataSource faulty = FaultyDataSource.wrap(owner, FaultPlan.script().atStatement(1, Fault.raise("40001")))) {
+            ExactlyOnce trial = ExactlyOnce.under(faulty, owner).calls(3).threads(1);
+            assertEquals(3, trial.check(call -> naively(faulty, call::attempt)).acknowledged());
+            AssertionError none = assertThrows(AssertionError.class, () -> trial.check(call -> naively(faulty, call::attempt)));
+            assertTrue(none.getMessage().startsWith("not all faults were made"), none::getMessage);
+        }
+    }
+
     @Test
     void givingUpOnALossReportsCommittedWorkAsFailed() throws SQLException {
         try (FaultyDataSource faulty = FaultyDataSource.wrap(owner, FaultPlan.script().atCommit(2, Fault.LOSE_ANSWER))) {
@@ -324,7 +335,7 @@ class ExactlyOnceTest {
         try (FaultyDataSource faulty = FaultyDataSource.wrap(owner, FaultPlan.script()); Connection left = faulty.getConnection()) {
             left.setAutoCommit(false);
             IllegalStateException open = assertThrows(IllegalStateException.class, () -> ExactlyOnce.under(faulty, owner)
-                    .calls(1).within(Duration.ofMillis(500)).run(call -> call.attempt(left)));
+                    .calls(1).within(Duration.ofSeconds(3)).run(call -> call.attempt(left)));
             assertTrue(open.getMessage().contains("idle in transaction"), open::getMessage);
             left.rollback();
             assertEquals("1", database.ask("SELECT count(*) FROM pg_class WHERE relname LIKE 'exactly%'"), "the drop gave up");

@@ -206,6 +206,23 @@ class WrappedConnectionTest {
         }
     }
 
+    /** Long trials make many of them. */
+    @Test
+    void nothingIsKeptOfConnectionsThatAreOver() throws SQLException {
+        try (FaultyDataSource faulty = FaultyDataSource.wrap(database.plain(""), FaultPlan.seeded(1).atCommits(1, Fault.DELIVER_LATE))) {
+            for (int late = 0; late < 3; late++) {
+                try (Connection connection = faulty.getConnection()) {
+                    connection.setAutoCommit(false);
+                    connection.createStatement().execute("SELECT 1");
+                    assertThrows(SQLException.class, connection::commit);
+                }
+                assertEquals(1, faulty.deliverLate().size());
+            }
+            faulty.getConnection().close();
+            assertEquals(1, faulty.connectionsKept());
+        }
+    }
+
     @Test
     void aForeignDriverIsRefused() {
         JdbcDataSource h2 = new JdbcDataSource();

@@ -40,6 +40,8 @@ class LabTest {
         "--scenario x --seed fast | --seed fast: give a whole number",
         "--scenario x --outcome none | --outcome none: give status, ledger or status-then-ledger",
         "--scenario no-such | there is no scenario file no-such",
+        "--scenario=no-such | there is no scenario file no-such",
+        "--scenario=x --speed=3 | --speed is no option beside --scenario",
     })
     void badArgumentsAreNamed(String args, String said) {
         assertEquals(2, run(System.getenv(), args.split(" ")));

@@ -61,6 +61,11 @@ public final class Road implements AutoCloseable {
         return kind == StageKind.PGBOUNCER ? PgBouncer.obstacle() : Optional.empty();
     }
 
+    /** Whether its Toxiproxy still runs, as far as can be seen. */
+    boolean isAlive() {
+        return toxiproxy == null || toxiproxy.isAlive();
+    }
+
     /** A stage of that kind, to be closed by the caller. */
     public Stage open(StageKind kind) throws SQLException {
         return toxiproxy == null ? ContainerStage.open(kind) : EmbeddedStage.open(kind, toxiproxy);

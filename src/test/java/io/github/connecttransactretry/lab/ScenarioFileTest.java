@@ -32,7 +32,7 @@ class ScenarioFileTest {
                  "at": {"point": "before-commit", "every": 4, "after": "10 ms"}, "lasts": "2 s", "repeat": {"times": 3}},
                 {"server": "lagging-failover", "at": {"point": "work", "after": "1 min"}}
               ],
-              "expect": {"inDoubt": 2, "discards": true}
+              "expect": {"inDoubt": 2, "someCallTakes": "1 s", "discards": true}
             }
             """;
 
@@ -46,7 +46,7 @@ class ScenarioFileTest {
                                 new Moment(Moment.Point.BEFORE_COMMIT, 4, Duration.ofMillis(10)), Duration.ofSeconds(2), 3, Duration.ZERO),
                         new PlannedFault(Fault.Server.LAGGING_FAILOVER, new Moment(Moment.Point.WORK, 0, Duration.ofMinutes(1)),
                                 Duration.ZERO, 1, Duration.ZERO)),
-                new Expectation(2, 0, 0, 0, 0, 0, false, true)), scenario);
+                new Expectation(2, 0, 0, 0, 0, 0, false, true, Duration.ZERO, Duration.ofSeconds(1))), scenario);
     }
 
     @ParameterizedTest(name = "{0} becomes {1}: {2}")

@@ -19,18 +19,20 @@ final class Soak implements AutoCloseable {
     /** Enough for some of all faults, and few enough to be repeated in a moment. */
     static final int CALLS = 300;
 
-    private final Road road;
+    private static final int TRIES = 5;
+
     private final SoakDraw files;
     private final OutcomeMode mode;
     private final long seed;
     private final ScenarioRun.Setting setting;
     private final SoakTotals totals = new SoakTotals();
     private final List<String> complaints = new ArrayList<>();
+    private Road road;
     /** For one round after another: none of them leaves a trace on a single server. */
-    private final Stage single;
+    private Stage single;
 
-    Soak(Road road, OutcomeMode mode, long seed, int leastCalls, ScenarioRun.Setting setting) throws BadScenario, SQLException {
-        this.road = road;
+    Soak(OutcomeMode mode, long seed, int leastCalls, ScenarioRun.Setting setting) throws BadScenario, SQLException {
+        this.road = Road.take();
         this.files = new SoakDraw(ScenarioFile.readAll(Lab.SCENARIOS), kind -> road.obstacle(kind).isEmpty(), leastCalls);
         this.mode = mode;
         this.seed = seed;
@@ -50,11 +52,22 @@ final class Soak implements AutoCloseable {
     /** What is drawn from, for the reader. */
     @Override
     public String toString() {
-        return files.toString();
+        return files + " on " + road;
     }
 
     /** Plays the round of that number. */
     void play(int round) throws SQLException, IOException {
+        for (int attempt = 1; !isPlayed(round, attempt == TRIES); attempt++) {
+            System.out.println("soak: round " + round + " is played again: Toxiproxy itself has crashed or hangs");
+            totals.addCrashOfToxiproxy();
+            close();
+            road = Road.take();
+            single = road.open(StageKind.SINGLE);
+        }
+    }
+
+    /** False if it could not be, for want of a Toxiproxy. */
+    private boolean isPlayed(int round, boolean last) throws SQLException, IOException {
         SplittableRandom chance = new SplittableRandom(seed + 1_000_003L * round).split();
         Scenario scenario = files.draw(chance);
         String which = "round " + round + " (" + mode.name().toLowerCase(Locale.ROOT) + ", -Dsoak.seed=" + seed + " -Dsoak.round=" + round
@@ -67,9 +80,25 @@ final class Soak implements AutoCloseable {
                     play(which, scenario, own, chance);
                 }
             }
-        } catch (RuntimeException stuck) {
-            throw new IllegalStateException("soak: " + which, stuck);
+            return true;
+        } catch (SQLException | IOException | RuntimeException stuck) {
+            if (last || !isOfToxiproxy(stuck)) {
+                throw new IllegalStateException("soak: " + which, stuck);
+            }
+            return false;
         }
+    }
+
+    /** Whether Toxiproxy has crashed, or no longer answers as it should: then the round says nothing about the engine. */
+    private boolean isOfToxiproxy(Throwable stuck) {
+        boolean answeredBadly = false;
+        for (Throwable cause = stuck; cause != null; cause = cause.getCause()) {
+            if (cause instanceof SQLException) {
+                return !road.isAlive();
+            }
+            answeredBadly |= cause instanceof IOException || cause.getClass().getName().startsWith("com.google.gson.");
+        }
+        return answeredBadly || !road.isAlive();
     }
 
     private void play(String which, Scenario scenario, Stage stage, SplittableRandom chance) throws SQLException, IOException {
@@ -95,6 +124,15 @@ final class Soak implements AutoCloseable {
 
     @Override
     public void close() {
-        single.close();
+        try {
+            single.close();
+        } catch (RuntimeException failed) {
+            if (!isOfToxiproxy(failed)) {
+                throw failed;
+            }
+            // Its proxy goes with it; the servers have been closed.
+        } finally {
+            road.close();
+        }
     }
 }

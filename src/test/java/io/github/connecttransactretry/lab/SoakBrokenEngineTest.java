@@ -12,8 +12,6 @@ import io.github.connecttransactretry.outcome.OutcomeQuestion;
 import java.util.SplittableRandom;
 import java.util.function.ToLongFunction;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -24,20 +22,6 @@ class SoakBrokenEngineTest {
     /** Each round has some dozen faults; most find it out at once. */
     private static final int ROUNDS = 8;
     private static final int CALLS = 60;
-
-    private static Road road;
-
-    @BeforeAll
-    static void takeRoad() {
-        road = Road.take();
-    }
-
-    @AfterAll
-    static void close() {
-        if (road != null) {
-            road.close();
-        }
-    }
 
     static Stream<Arguments> brokenParts() {
         return Stream.of(
@@ -73,7 +57,7 @@ class SoakBrokenEngineTest {
     @MethodSource("brokenParts")
     void isCaught(String what, OutcomeMode mode, ToLongFunction<SoakTotals> caught, ScenarioRun.Setting setting) throws Exception {
         long seed = new SplittableRandom().nextInt(1_000_000);
-        try (Soak soak = new Soak(road, mode, seed, CALLS, setting)) {
+        try (Soak soak = new Soak(mode, seed, CALLS, setting)) {
             for (int round = 1; round <= ROUNDS; round++) {
                 soak.play(round);
                 if (caught.applyAsLong(soak.totals()) > 0) {

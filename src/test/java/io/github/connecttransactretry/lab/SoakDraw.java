@@ -15,7 +15,7 @@ import java.util.function.Predicate;
  */
 final class SoakDraw {
 
-    private static final Expectation NOTHING_ELSE = new Expectation(0, 0, 0, 0, 0, 0, true, false);
+    private static final Expectation NOTHING_ELSE = new Expectation(0, 0, 0, 0, 0, 0, true, false, Duration.ZERO, Duration.ZERO);
     /** Ample: a call that ends for want of time shows little. */
     private static final Duration TIMEOUT = Duration.ofSeconds(60);
     private static final int MOST_MILLIS = 400;

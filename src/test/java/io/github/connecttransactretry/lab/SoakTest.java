@@ -5,17 +5,17 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.connecttransactretry.OutcomeMode;
+import io.github.connecttransactretry.chaos.Await;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.concurrent.CompletionService;
+import java.util.concurrent.ExecutorCompletionService;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -33,27 +33,12 @@ class SoakTest {
     private static final long SEED = Long.getLong("soak.seed", new SplittableRandom().nextInt(1_000_000));
     private static final int ROUND = Integer.getInteger("soak.round", 0);
 
-    private static Road road;
-
-    @BeforeAll
-    static void takeRoad() {
-        road = Road.take();
-    }
-
-    @AfterAll
-    static void close() {
-        if (road != null) {
-            road.close();
-        }
-    }
-
     @Test
     @Timeout(value = 60, unit = TimeUnit.MINUTES)
     void nothingDoubledLostOrWrong() throws Exception {
         long begun = System.nanoTime();
         try (Soak status = soak(OutcomeMode.STATUS); Soak ledger = soak(OutcomeMode.LEDGER)) {
-            System.out.println("soak: seed " + SEED + " (-Dsoak.seed), " + TRANSACTIONS + " transactions (-Dsoak.transactions) on " + road
-                    + "; drawn from " + status);
+            System.out.println("soak: seed " + SEED + " (-Dsoak.seed), " + TRANSACTIONS + " transactions (-Dsoak.transactions), drawn from " + status);
             if (ROUND > 0) {
                 (ROUND % 2 == 1 ? status : ledger).play(ROUND);
             } else {
@@ -72,19 +57,22 @@ class SoakTest {
     }
 
     private static Soak soak(OutcomeMode mode) throws Exception {
-        return new Soak(road, mode, SEED, Soak.CALLS, ScenarioRun.Setting.NONE);
+        return new Soak(mode, SEED, Soak.CALLS, ScenarioRun.Setting.NONE);
     }
 
     /** Odd rounds by transaction ids, even ones by the ledger; side by side, as each spends much of its time waiting. */
     private static void playBoth(Soak status, Soak ledger) throws Exception {
         ExecutorService threads = Executors.newFixedThreadPool(2);
         try {
-            List<Future<Void>> lanes = List.of(threads.submit(() -> playAll(status, 1)), threads.submit(() -> playAll(ledger, 2)));
-            for (Future<Void> lane : lanes) {
-                lane.get();
-            }
+            CompletionService<Void> lanes = new ExecutorCompletionService<>(threads);
+            lanes.submit(() -> playAll(status, 1));
+            lanes.submit(() -> playAll(ledger, 2));
+            // Whichever ends first, so that a failure is told at once.
+            lanes.take().get();
+            lanes.take().get();
         } finally {
             threads.shutdownNow();
+            Await.until("the rounds to end", Duration.ofMinutes(2), threads::isTerminated);
         }
     }
 
@@ -105,8 +93,8 @@ class SoakTest {
                 () -> atLeast(transactions / 100, totals.inDoubt(), "COMMITs in doubt"),
                 () -> atLeast(transactions / 500, totals.committed(), "COMMITs in doubt that proved committed"),
                 () -> atLeast(transactions / 500, totals.notCommitted(), "COMMITs in doubt that proved not committed"),
-                () -> assertTrue(totals.failed() <= transactions / 100, totals.failed() + " calls failed"),
-                () -> assertTrue(totals.unknown() <= transactions / 100, totals.unknown() + " calls stayed unknown"));
+                () -> assertTrue(totals.failed() <= transactions / 20, totals.failed() + " calls failed"),
+                () -> assertTrue(totals.unknown() <= transactions / 20, totals.unknown() + " calls stayed unknown"));
     }
 
     private static void atLeast(long wanted, long there, String what) {

@@ -11,6 +11,13 @@ final class SoakTotals {
     private final List<ScenarioReport> rounds = new ArrayList<>();
     private final List<WireStorm.Counts> storms = new ArrayList<>();
 
+    private int crashesOfToxiproxy;
+
+    /** A round had to be played again. */
+    synchronized void addCrashOfToxiproxy() {
+        crashesOfToxiproxy++;
+    }
+
     synchronized void add(ScenarioReport round, WireStorm.Counts storm) {
         rounds.add(round);
         storms.add(storm);
@@ -19,6 +26,7 @@ final class SoakTotals {
     synchronized void addAll(SoakTotals other) {
         rounds.addAll(other.rounds);
         storms.addAll(other.storms);
+        crashesOfToxiproxy += other.crashesOfToxiproxy;
     }
 
     private long sum(ToLongFunction<ScenarioReport> count) {
@@ -98,6 +106,7 @@ final class SoakTotals {
         both.addAll(ledger);
         StringBuilder table = new StringBuilder("| | by transaction ids | by the ledger | together |\n|---|---:|---:|---:|\n");
         line(table, "rounds", status, ledger, both, totals -> totals.rounds.size());
+        line(table, "— played again, as Toxiproxy itself had failed", status, ledger, both, totals -> totals.crashesOfToxiproxy);
         line(table, "transactions acknowledged", status, ledger, both, SoakTotals::transactions);
         line(table, "attempts made again", status, ledger, both, totals -> totals.sum(ScenarioReport::retries));
         line(table, "faults", status, ledger, both, SoakTotals::faults);

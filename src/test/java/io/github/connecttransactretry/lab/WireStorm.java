@@ -31,11 +31,11 @@ final class WireStorm implements WireScript {
 
     // Of a thousand requests each.
     private static final Map<WireAction, Double> AT_COMMIT = Map.of(
-            WireAction.CUT_BEFORE, 20.0,
-            WireAction.CUT_AFTER, 45.0,
-            WireAction.HOLD_AND_CUT, 25.0,
-            WireAction.BLACK_HOLE_BEFORE, 1.0,
-            WireAction.BLACK_HOLE_AFTER, 2.0);
+            WireAction.CUT_BEFORE, 14.0,
+            WireAction.CUT_AFTER, 28.0,
+            WireAction.HOLD_AND_CUT, 18.0,
+            WireAction.BLACK_HOLE_BEFORE, 0.5,
+            WireAction.BLACK_HOLE_AFTER, 1.0);
     private static final Map<WireAction, Double> IN_BODY = Map.of(
             WireAction.CUT_BEFORE, 5.0,
             WireAction.CUT_AFTER, 5.0,
@@ -130,6 +130,12 @@ final class WireStorm implements WireScript {
         if (broken.get() != null) {
             throw new IllegalStateException("the storm has failed", broken.get());
         }
+    }
+
+    /** No more of it, in whatever state it is. */
+    void abandon() {
+        over = true;
+        clock.shutdownNow();
     }
 
     @Override

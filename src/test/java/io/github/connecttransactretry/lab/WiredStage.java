@@ -53,6 +53,7 @@ final class WiredStage implements Stage {
 
     @Override
     public void close() {
+        storm.abandon();
         wire.close();
     }
 
