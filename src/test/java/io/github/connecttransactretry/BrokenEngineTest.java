@@ -166,7 +166,8 @@ class BrokenEngineTest {
         UUID one = UUID.randomUUID();
         AuditReport broken = audit(BrokenEngineTest::commitComesAfterTheAnswer, engine -> engine.tokens(() -> one));
         assertEquals(0, broken.acknowledged() + broken.committed(), broken.toString());
-        assertEquals(1, broken.failed(), broken.toString());
+        // Its time may end while another COMMIT is under way.
+        assertEquals(1, broken.failed() + broken.unknown().size(), broken.toString());
         requireSound(audit(BrokenEngineTest::commitComesAfterTheAnswer, SOUND));
     }
 
@@ -213,7 +214,7 @@ class BrokenEngineTest {
         scene.script(WireScript.once(WireRequest::isCommit, WireAction.HOLD_AND_CUT));
         Chronicle chronicle = new Chronicle();
         Ending ending = scene.call(part.apply(ledgered(chronicle)), CommitScene.SHORT);
-        chronicle.only(OutcomeAsked.class);
+        assertFalse(chronicle.all(OutcomeAsked.class).isEmpty(), "the COMMIT was in doubt");
         return ending;
     }
 
