@@ -195,7 +195,7 @@ class WireProxyActionTest {
 
         assertEquals(1, rows());
         // Nothing has told the server that its client gave up.
-        assertEquals(1, backends());
+        awaitBackends(1);
     }
 
     @ParameterizedTest
@@ -212,7 +212,7 @@ class WireProxyActionTest {
         // What else the client may say, here a farewell, goes nowhere.
         connection.abort(Runnable::run);
         Await.until("the hang-up of the client", BOUND, () -> proxy.openConnections() == 0);
-        assertEquals(1, backends());
+        awaitBackends(1);
     }
 
     @ParameterizedTest
@@ -241,7 +241,7 @@ class WireProxyActionTest {
         assertTimesOut(connection);
 
         assertEquals(0, rows());
-        assertEquals(1, backends());
+        awaitBackends(1);
     }
 
     @Test
