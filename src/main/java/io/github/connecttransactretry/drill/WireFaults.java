@@ -3,7 +3,6 @@ package io.github.connecttransactretry.drill;
 import java.time.Duration;
 import java.util.EnumMap;
 import java.util.Map;
-import java.util.SplittableRandom;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 
@@ -39,14 +38,14 @@ final class WireFaults implements WireScript {
     private static final Map<WireAction, Double> AT_EVIDENCE = cuts(INNER_CUTS);
     private static final Map<WireAction, Double> AT_QUESTION = cuts(QUESTION_CUTS);
 
-    private final long seed;
+    private final WireShares chance;
     private final CrashDoor door;
     private final Map<Integer, Caller> callers = new ConcurrentHashMap<>();
     private final Map<WireAction, AtomicInteger> done = new EnumMap<>(WireAction.class);
     private volatile boolean quiet;
 
     WireFaults(long seed, CrashDoor door) {
-        this.seed = seed;
+        this.chance = new WireShares(seed);
         this.door = door;
         for (WireAction action : WireAction.values()) {
             done.put(action, new AtomicInteger());
@@ -91,7 +90,7 @@ final class WireFaults implements WireScript {
             Thread.currentThread().interrupt();
             return WireAction.CUT_BEFORE;
         }
-        WireAction action = quiet ? WireAction.PASS : draw(kinds(request, caller), chance(request));
+        WireAction action = quiet ? WireAction.PASS : chance.draw(request, kinds(request, caller));
         done.get(action).incrementAndGet();
         return action;
     }
@@ -118,23 +117,6 @@ final class WireFaults implements WireScript {
 
     private static boolean isQuestion(WireRequest request) {
         return request.mentions(STATUS_QUESTION) || request.mentions(LEDGER_QUESTION);
-    }
-
-    /** From 0 to 1000; the same for the same seed, session and request. */
-    private double chance(WireRequest request) {
-        return new SplittableRandom(seed + 1_000_003L * request.session() + request.ordinal()).split().nextDouble(1000);
-    }
-
-    private static WireAction draw(Map<WireAction, Double> shares, double chance) {
-        double upTo = 0;
-        // In the enum's own order: a map's may differ from run to run, and the seed would mean something else.
-        for (WireAction action : WireAction.values()) {
-            upTo += shares.getOrDefault(action, 0.0);
-            if (chance < upTo) {
-                return action;
-            }
-        }
-        return WireAction.PASS;
     }
 
     private static Map<WireAction, Double> cuts(double share) {

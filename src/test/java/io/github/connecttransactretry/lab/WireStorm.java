@@ -6,6 +6,7 @@ import io.github.connecttransactretry.drill.WireAction;
 import io.github.connecttransactretry.drill.WireProxy;
 import io.github.connecttransactretry.drill.WireRequest;
 import io.github.connecttransactretry.drill.WireScript;
+import io.github.connecttransactretry.drill.WireShares;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -45,7 +46,7 @@ final class WireStorm implements WireScript {
 
     private final WireProxy wire;
     private final SplittableRandom chance;
-    private final long seed;
+    private final WireShares onWire;
     /** Sessions in a transaction of a call, after its first effect. */
     private final Set<Integer> inBody = ConcurrentHashMap.newKeySet();
     private final AtomicInteger atCommit = new AtomicInteger();
@@ -58,7 +59,7 @@ final class WireStorm implements WireScript {
 
     WireStorm(WireProxy wire, SplittableRandom chance) {
         this.wire = wire;
-        this.seed = chance.nextLong();
+        this.onWire = new WireShares(chance.nextLong());
         this.chance = chance.split();
         this.clock = new ScheduledThreadPoolExecutor(2, task -> {
             Thread thread = new Thread(task, "lab-storm");
@@ -143,12 +144,12 @@ final class WireStorm implements WireScript {
         boolean working = isInBody(request);
         if (working && request.isCommit()) {
             inBody.remove(request.session());
-            return counted(draw(AT_COMMIT, chance(request)), atCommit);
+            return counted(onWire.draw(request, AT_COMMIT), atCommit);
         }
         // A COMMIT that is not of a call's body seals the answer to a question.
         boolean question = request.isCommit() || QUESTIONS.stream().anyMatch(request::mentions);
         Map<WireAction, Double> shares = question ? AT_QUESTION : working ? IN_BODY : request.mentions(EVIDENCE) ? AT_EVIDENCE : Map.of();
-        return counted(draw(shares, chance(request)), elsewhere);
+        return counted(onWire.draw(request, shares), elsewhere);
     }
 
     private boolean isInBody(WireRequest request) {
@@ -166,22 +167,5 @@ final class WireStorm implements WireScript {
             counter.incrementAndGet();
         }
         return action;
-    }
-
-    /** From 0 to 1000; the same for the same seed, session and request. */
-    private double chance(WireRequest request) {
-        return new SplittableRandom(seed + 1_000_003L * request.session() + request.ordinal()).split().nextDouble(1000);
-    }
-
-    private static WireAction draw(Map<WireAction, Double> shares, double chance) {
-        double upTo = 0;
-        // In the enum's own order: a map's may differ from run to run, and the seed would mean something else.
-        for (WireAction action : WireAction.values()) {
-            upTo += shares.getOrDefault(action, 0.0);
-            if (chance < upTo) {
-                return action;
-            }
-        }
-        return WireAction.PASS;
     }
 }
