@@ -1,6 +1,7 @@
 package io.github.connecttransactretry;
 
 import io.github.connecttransactretry.ground.DriverSupport;
+import io.github.connecttransactretry.ground.SqlComments;
 import java.util.Locale;
 import java.util.Set;
 import java.util.regex.Matcher;
@@ -82,7 +83,6 @@ final class SqlGate {
         return word.lookingAt() ? word.group().toUpperCase(Locale.ROOT) : "";
     }
 
-    /** Block comments nest in PostgreSQL (manual, 4.1.5), which no regular expression follows. */
     private static String withoutLeadingComments(String text) {
         int at = 0;
         while (at < text.length()) {
@@ -91,7 +91,7 @@ final class SqlGate {
             } else if (text.startsWith("--", at)) {
                 at = afterLine(text, at);
             } else if (text.startsWith("/*", at)) {
-                at = afterComment(text, at);
+                at = SqlComments.afterBlock(text, at);
             } else {
                 break;
             }
@@ -105,23 +105,6 @@ final class SqlGate {
         while (at < text.length() && text.charAt(at) != '\n' && text.charAt(at) != '\r') {
             at++;
         }
-        return at;
-    }
-
-    private static int afterComment(String text, int from) {
-        int depth = 0;
-        int at = from;
-        do {
-            if (text.startsWith("/*", at)) {
-                depth++;
-                at += 2;
-            } else if (text.startsWith("*/", at)) {
-                depth--;
-                at += 2;
-            } else {
-                at++;
-            }
-        } while (depth > 0 && at < text.length());
         return at;
     }
 }

@@ -1,5 +1,6 @@
 package io.github.connecttransactretry.chaos;
 
+import io.github.connecttransactretry.ground.SqlComments;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -91,7 +92,7 @@ public final class SqlText {
             int end = text.indexOf('\n', at);
             at = end < 0 ? text.length() : end + 1;
         } else if (text.startsWith("/*", at)) {
-            skipComment();
+            at = SqlComments.afterBlock(text, at);
         } else if (c == '$' && (at == 0 || !isWord(text.charAt(at - 1)))) {
             skipDollarQuoted();
         } else {
@@ -106,21 +107,6 @@ public final class SqlText {
         }
         // A doubled quote is two texts side by side for this purpose.
         at = Math.min(at + 1, text.length());
-    }
-
-    private void skipComment() {
-        int depth = 0;
-        do {
-            if (text.startsWith("/*", at)) {
-                depth++;
-                at += 2;
-            } else if (text.startsWith("*/", at)) {
-                depth--;
-                at += 2;
-            } else {
-                at++;
-            }
-        } while (depth > 0 && at < text.length());
     }
 
     private void skipDollarQuoted() {
