@@ -12,6 +12,7 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.Map;
+import java.util.Optional;
 
 /** A stage of processes on this machine: embedded PostgreSQL, a Toxiproxy server that is given, and PgBouncer if it is wanted. */
 public final class EmbeddedStage implements Stage {
@@ -39,7 +40,7 @@ public final class EmbeddedStage implements Stage {
      * @return the stage, ready
      * @throws SQLException if the standby cannot be set up
      * @throws IllegalStateException if a server does not start, or the stage needs PgBouncer and there is none (see
-     *     {@link PgBouncer#obstacle()})
+     *     {@link #obstacle})
      */
     public static EmbeddedStage open(StageKind kind, Toxiproxy toxiproxy) throws SQLException {
         EmbeddedStage stage = new EmbeddedStage(kind, toxiproxy);
@@ -50,6 +51,11 @@ public final class EmbeddedStage implements Stage {
             stage.close();
             throw failed;
         }
+    }
+
+    /** What keeps a stage of that kind from being opened on this machine, with the mend; empty for nothing. */
+    public static Optional<String> obstacle(StageKind kind) {
+        return kind == StageKind.PGBOUNCER ? PgBouncer.obstacle() : Optional.empty();
     }
 
     private void launch() throws SQLException {
@@ -86,7 +92,7 @@ public final class EmbeddedStage implements Stage {
     @Override
     public String description() {
         return "embedded PostgreSQL " + primary.version() + (kind.hasStandby() ? " with a standby" : "") + ", "
-                + (pooler == null ? "" : "PgBouncer, ") + toxiproxy.description();
+                + (pooler == null ? "" : pooler.description() + ", ") + toxiproxy.description();
     }
 
     @Override

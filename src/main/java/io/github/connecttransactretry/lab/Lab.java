@@ -88,7 +88,7 @@ public final class Lab {
         int notPlayed = 0;
         try (Toxiproxy toxiproxy = Toxiproxy.obtain(environment, out)) {
             for (Scenario scenario : scenarios) {
-                Optional<String> obstacle = scenario.stage() == Scenario.StageKind.PGBOUNCER ? PgBouncer.obstacle() : Optional.empty();
+                Optional<String> obstacle = EmbeddedStage.obstacle(scenario.stage());
                 if (obstacle.isPresent()) {
                     out.println("lab: NOT PLAYED: " + scenario.name() + ": " + obstacle.get());
                     notPlayed++;

@@ -163,10 +163,7 @@ public final class PgBouncer implements AutoCloseable {
             }
             return Optional.of(Path.of(named));
         }
-        Stream<Path> onPath = Stream.of((path == null ? "" : path).split(File.pathSeparator))
-                .filter(folder -> !folder.isEmpty()).map(Path::of);
-        return Stream.concat(onPath, Stream.of(Path.of("/usr/sbin"))).map(folder -> folder.resolve(PROGRAM))
-                .filter(Files::isExecutable).findFirst();
+        return Programs.onPath(path, PROGRAM).or(() -> Programs.onPath("/usr/sbin", PROGRAM));
     }
 
     /** As {@code --version} says it. */

@@ -46,9 +46,4 @@ public record Scenario(String name, String title, String tells, StageKind stage,
         Objects.requireNonNull(expect, "expect");
         faults = List.copyOf(faults);
     }
-
-    /** The same with at least so many calls, for a longer run. */
-    Scenario withCalls(int calls) {
-        return new Scenario(name, title, tells, stage, work.withCalls(calls), faults, expect);
-    }
 }

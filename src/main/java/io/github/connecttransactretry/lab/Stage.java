@@ -12,9 +12,9 @@ import java.sql.SQLException;
  */
 public interface Stage extends AutoCloseable {
 
-    /** The name and the password of the superuser, and of the role that the clients are. */
+    /** Who {@link #direct()} is. */
     String SUPERUSER = "postgres";
-    /** Of the superuser. */
+    /** Of the superuser, where one is asked for. */
     String SUPERUSER_PASSWORD = "lab-superuser";
 
     /** What it consists of, with versions, in one line. */

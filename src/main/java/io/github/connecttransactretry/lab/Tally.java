@@ -15,7 +15,6 @@ final class Tally implements TransactionListener {
     private final Set<String> inDoubt = ConcurrentHashMap.newKeySet();
     private final AtomicInteger committed = new AtomicInteger();
     private final AtomicInteger notCommitted = new AtomicInteger();
-    private final AtomicInteger fenced = new AtomicInteger();
 
     @Override
     public void on(TransactionEvent event) {
@@ -24,8 +23,6 @@ final class Tally implements TransactionListener {
         } else if (event instanceof TransactionEvent.OutcomeAsked question) {
             inDoubt.add(question.label());
             asked.incrementAndGet();
-        } else if (event instanceof TransactionEvent.Fenced) {
-            fenced.incrementAndGet();
         } else if (event instanceof TransactionEvent.OutcomeResolved resolved) {
             if (resolved.outcome() instanceof CommitOutcome.Committed) {
                 committed.incrementAndGet();
@@ -41,7 +38,7 @@ final class Tally implements TransactionListener {
     }
 
     Counts counts() {
-        return new Counts(retries.get(), asked.get(), committed.get(), notCommitted.get(), fenced.get());
+        return new Counts(retries.get(), asked.get(), committed.get(), notCommitted.get());
     }
 
     /**
@@ -51,8 +48,7 @@ final class Tally implements TransactionListener {
      * @param inDoubt COMMITs whose outcome was asked for
      * @param committed of these
      * @param notCommitted of these
-     * @param fenced backends that the fence dealt with
      */
-    record Counts(int retries, int inDoubt, int committed, int notCommitted, int fenced) {
+    record Counts(int retries, int inDoubt, int committed, int notCommitted) {
     }
 }

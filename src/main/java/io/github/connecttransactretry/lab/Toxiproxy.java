@@ -94,21 +94,14 @@ public final class Toxiproxy implements AutoCloseable {
         command.environment().put("LOG_LEVEL", "fatal");
         Process process = command.redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD).start();
         ToxiproxyClient client = new ToxiproxyClient("127.0.0.1", port);
-        Toxiproxy server = new Toxiproxy(client, "", process);
         try {
-            Await.until(binary + " to answer on port " + port, BOUND, () -> {
-                if (!process.isAlive()) {
-                    return true;
-                }
-                version(client);
-                return true;
-            });
+            Await.until(binary + " to answer on port " + port, BOUND, () -> !process.isAlive() || version(client) != null);
             if (!process.isAlive()) {
                 throw new IllegalStateException(binary + " ended at once with exit code " + process.exitValue());
             }
             return new Toxiproxy(client, "Toxiproxy " + version(client) + " (" + binary + ")", process);
         } catch (RuntimeException | IOException failed) {
-            server.close();
+            end(process);
             throw failed;
         }
     }
@@ -152,11 +145,16 @@ public final class Toxiproxy implements AutoCloseable {
     @Override
     public void close() {
         if (process != null) {
-            try {
-                process.getOutputStream().close();
-            } catch (IOException ended) {
-                // It has gone already.
-            }
+            end(process);
+        }
+    }
+
+    /** The keeper's pipe breaks. */
+    private static void end(Process process) {
+        try {
+            process.getOutputStream().close();
+        } catch (IOException ended) {
+            // It has gone already.
         }
     }
 }

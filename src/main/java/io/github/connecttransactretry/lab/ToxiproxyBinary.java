@@ -2,7 +2,6 @@ package io.github.connecttransactretry.lab;
 
 import io.github.connecttransactretry.lab.Toxiproxy.NoToxiproxy;
 import java.io.BufferedReader;
-import java.io.File;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.channels.FileChannel;
@@ -39,24 +38,16 @@ final class ToxiproxyBinary {
             }
             return Path.of(named);
         }
-        Optional<Path> installed = onPath(environment, "toxiproxy-server");
+        Optional<Path> installed = Programs.onPath(environment.get("PATH"), "toxiproxy-server");
         if (installed.isPresent()) {
             return installed.get();
         }
         Path built = cache(environment).resolve("toxiproxy-server-" + VERSION);
         if (!Files.isExecutable(built)) {
-            Path go = onPath(environment, "go").orElseThrow(() -> new NoToxiproxy("There is no Toxiproxy. " + MEND, null));
+            Path go = Programs.onPath(environment.get("PATH"), "go").orElseThrow(() -> new NoToxiproxy("There is no Toxiproxy. " + MEND, null));
             build(go, built, progress);
         }
         return built;
-    }
-
-    private static Optional<Path> onPath(Map<String, String> environment, String name) {
-        return Stream.of(environment.getOrDefault("PATH", "").split(File.pathSeparator))
-                .filter(folder -> !folder.isEmpty())
-                .map(folder -> Path.of(folder, name))
-                .filter(Files::isExecutable)
-                .findFirst();
     }
 
     private static Path cache(Map<String, String> environment) {

@@ -32,11 +32,6 @@ public record Work(int threads, int calls, int accounts, Duration timeout, Durat
         session = Map.copyOf(session);
     }
 
-    Work withCalls(int more) {
-        return new Work(threads, more, accounts, timeout, answerWithin, serializable, session, asksPastFaults, looksWhenUnknown,
-                swallows);
-    }
-
     /** Whether the function of this call swallows an error. */
     boolean swallowsIn(int call) {
         return !swallows.isEmpty() && call % SWALLOWING == 0;

@@ -29,7 +29,6 @@ final class Workers {
     /** Calls hold it together; what wants no call under way holds it alone. */
     private final ReadWriteLock underWay = new ReentrantReadWriteLock(true);
     private final AtomicInteger calls = new AtomicInteger();
-    private final AtomicInteger ended = new AtomicInteger();
     private final AtomicLong shortest = new AtomicLong(Long.MAX_VALUE);
     private final AtomicLong longest = new AtomicLong();
     private final AtomicReference<Throwable> broken = new AtomicReference<>();
@@ -71,7 +70,6 @@ final class Workers {
                 if (tally.wasInDoubt(Integer.toString(call))) {
                     timeline.reached(Moment.Point.AFTER_DOUBT, call);
                 }
-                ended.incrementAndGet();
             }
         } catch (InterruptedException | RuntimeException | Error failed) {
             broken.compareAndSet(null, failed);
@@ -143,12 +141,7 @@ final class Workers {
         return Duration.ofNanos(longest.get());
     }
 
-    /** How many calls have ended. */
-    int ended() {
-        return ended.get();
-    }
-
-    boolean isDone() {
+    private boolean isDone() {
         return threads.stream().noneMatch(Thread::isAlive);
     }
 

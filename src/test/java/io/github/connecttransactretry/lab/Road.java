@@ -58,7 +58,7 @@ public final class Road implements AutoCloseable {
 
     /** What keeps a stage of that kind from being opened here, with the mend; empty for nothing. */
     public Optional<String> obstacle(StageKind kind) {
-        return kind == StageKind.PGBOUNCER ? PgBouncer.obstacle() : Optional.empty();
+        return EmbeddedStage.obstacle(kind);
     }
 
     /** Whether its Toxiproxy still runs, as far as can be seen. */
