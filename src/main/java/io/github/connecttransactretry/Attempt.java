@@ -31,15 +31,28 @@ final class Attempt<T, X extends Exception> {
     private LedgerRow row;
     private AttemptEvidence evidence;
     private AfterFunction after;
+    private final ConflictSight sight;
+    private BackendLabels.Stay stay;
     private boolean byFunction;
 
     Attempt(Journey journey, TransactionalFunction<T, X> function, Engine engine) {
         this.journey = journey;
         this.function = function;
         this.engine = engine;
+        this.sight = new ConflictSight(engine.drivers(), engine.labels());
     }
 
     AttemptResult<T> run() {
+        try {
+            return attempt();
+        } finally {
+            if (stay != null) {
+                engine.labels().leave(stay);
+            }
+        }
+    }
+
+    private AttemptResult<T> attempt() {
         T value;
         try {
             connect();
@@ -63,6 +76,9 @@ final class Attempt<T, X extends Exception> {
 
     private void connect() throws SQLException, InterruptedException {
         lease = engine.connector().take(journey);
+        if (!lease.session().pooled()) {
+            stay = engine.labels().enter(lease.physical().backendPid(), journey.options().label());
+        }
     }
 
     /** Looked up outside the transaction, where it fixes no snapshot; a claim finds out by itself, unless refused before. */
@@ -104,7 +120,7 @@ final class Attempt<T, X extends Exception> {
         }
         evidence = new AttemptEvidence(journey, lease, row);
         evidence.begin(connection);
-        guard = new ConnectionGuard(lease, options.access() == Access.READ_ONLY);
+        guard = new ConnectionGuard(lease, options.access() == Access.READ_ONLY, sight);
         transaction = new LiveTransaction(guard.connection(), journey.attempt(), journey.deadline());
         after = new AfterFunction(journey, lease, guard);
     }
@@ -177,7 +193,7 @@ final class Attempt<T, X extends Exception> {
             end(verdict, lost, sqlState, thrown);
         }
         return new AttemptResult.NotCommitted<>(new Failed(phase, thrown, sqlState, verdict, byFunction, lostBody,
-                keyTaken && thrown == raised), transaction);
+                keyTaken && thrown == raised, sight.of(raised, SqlState.of(raised).orElse(null), verdict)), transaction);
     }
 
     /** The engine's own sentence for what the ledger refused; the same otherwise. */

@@ -18,6 +18,7 @@ final class ConnectionGuard {
     private final PhysicalConnection physical;
     private final DriverSupport driver;
     private final boolean readOnly;
+    private final ConflictSight sight;
     private final Connection guarded;
     private final AtomicInteger running = new AtomicInteger();
     private volatile boolean dead;
@@ -27,7 +28,8 @@ final class ConnectionGuard {
     private volatile SQLException lastError;
     private volatile SQLException refusal;
 
-    ConnectionGuard(Lease lease, boolean readOnly) {
+    ConnectionGuard(Lease lease, boolean readOnly, ConflictSight sight) {
+        this.sight = sight;
         this.real = lease.connection();
         this.physical = lease.physical();
         this.driver = lease.driver();
@@ -81,13 +83,18 @@ final class ConnectionGuard {
         }
     }
 
-    /** Around each call into the driver. Counted before {@code dead} is read, so that none slips past {@link #isBusy()}. */
-    void enter() throws SQLException {
+    /**
+     * Around each call into the driver. Counted before {@code dead} is read, so that none slips past {@link #isBusy()}.
+     *
+     * @return when it begins, for {@link #failed}
+     */
+    long enter() throws SQLException {
         running.incrementAndGet();
         if (dead) {
             running.decrementAndGet();
             requireAlive();
         }
+        return sight.statementBegins();
     }
 
     void leave() {
@@ -129,8 +136,14 @@ final class ConnectionGuard {
         }
     }
 
-    /** To be called after anything on the connection raised an error. */
-    void failed(SQLException error) {
+    /**
+     * To be called after anything on the connection raised an error.
+     *
+     * @param sql   what was being run, null if that is not known
+     * @param began what {@link #enter} gave
+     */
+    void failed(SQLException error, String sql, long began) {
+        sight.statementFailed(error, sql, began);
         lastError = error;
         TransactionState state = physical.transactionState();
         begun |= state != TransactionState.IDLE;

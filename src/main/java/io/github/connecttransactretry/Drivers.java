@@ -1,5 +1,6 @@
 package io.github.connecttransactretry;
 
+import io.github.connecttransactretry.ground.ConflictSite;
 import io.github.connecttransactretry.ground.DriverSupport;
 import io.github.connecttransactretry.ground.PhysicalConnection;
 import java.sql.Connection;
@@ -57,6 +58,12 @@ final class Drivers {
     String routine(Throwable thrown) {
         return supports.stream().map(support -> support.serverRoutine(thrown)).filter(name -> name != null).findFirst()
                 .orElse(null);
+    }
+
+    /** Where it met another transaction, by the first driver that can tell. */
+    ConflictSite conflictSite(Throwable thrown) {
+        return supports.stream().map(support -> support.conflictSite(thrown)).filter(site -> !site.equals(ConflictSite.UNKNOWN))
+                .findFirst().orElse(ConflictSite.UNKNOWN);
     }
 
     boolean isServerReply(Throwable thrown) {

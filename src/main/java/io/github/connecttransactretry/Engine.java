@@ -11,9 +11,10 @@ import org.slf4j.LoggerFactory;
  * The parts that all calls of one engine share, put together once.
  *
  * @param insideFunction set on a thread while it is inside a function of this engine
+ * @param labels         which of its calls is on which backend
  */
 record Engine(Settings settings, Drivers drivers, Connector connector, OutcomeInquiry inquiry, Fencing fencing,
-              EngineThreads threads, ThreadLocal<Boolean> insideFunction) {
+              EngineThreads threads, ThreadLocal<Boolean> insideFunction, BackendLabels labels) {
 
     private static final Logger LOG = LoggerFactory.getLogger(Engine.class);
 
@@ -25,7 +26,7 @@ record Engine(Settings settings, Drivers drivers, Connector connector, OutcomeIn
                 new Door(settings.mostInPool()), settings.connectOnCaller());
         ResolverRoad road = ResolverRoad.of(pool, resolverPool, drivers, new Opener(threads, false), watchdog, settings.time());
         return new Engine(settings, drivers, connector, new OutcomeInquiry(settings, drivers, road, sessions),
-                new Fencing(settings, road, threads), threads, new ThreadLocal<>());
+                new Fencing(settings, road, threads), threads, new ThreadLocal<>(), new BackendLabels());
     }
 
     <T, X extends Exception> T insideFunction(TransactionalFunction<T, X> function, Transaction transaction) throws X {

@@ -29,16 +29,23 @@ final class GuardedObject implements InvocationHandler {
     private final Object target;
     /** What {@code getStatement()} of a result set leads back to. */
     private final Object parent;
+    /** Of a prepared statement its text, else null. */
+    private final String prepared;
 
-    private GuardedObject(ConnectionGuard guard, Object target, Object parent) {
+    private GuardedObject(ConnectionGuard guard, Object target, Object parent, String prepared) {
+        this.prepared = prepared;
         this.guard = guard;
         this.target = target;
         this.parent = parent;
     }
 
     static <T> T guard(ConnectionGuard guard, Class<T> type, Object target, Object parent) {
+        return guard(guard, type, target, parent, null);
+    }
+
+    private static <T> T guard(ConnectionGuard guard, Class<T> type, Object target, Object parent, String prepared) {
         return type.cast(Proxy.newProxyInstance(GuardedObject.class.getClassLoader(), new Class<?>[] {type},
-                new GuardedObject(guard, target, parent)));
+                new GuardedObject(guard, target, parent, prepared)));
     }
 
     @Override
@@ -87,10 +94,11 @@ final class GuardedObject implements InvocationHandler {
         if (target instanceof Connection) {
             refuseEnding(name, args);
         }
-        if (args != null && args[0] instanceof String && takesSql(name)) {
-            guard.check((String) args[0]);
+        String sql = args != null && args[0] instanceof String && takesSql(name) ? (String) args[0] : null;
+        if (sql != null) {
+            guard.check(sql);
         }
-        Object result = invokeTarget(method, args);
+        Object result = invokeTarget(method, args, sql == null ? prepared : sql);
         if (runs(name) && !isEmptyBatch(result)) {
             guard.ran();
         }
@@ -98,20 +106,18 @@ final class GuardedObject implements InvocationHandler {
             guard.rolledBackToSavepoint();
         }
         // What is unwrapped is wanted as what it is (PGConnection for COPY, say), which no proxy of ours can be.
-        return name.equals("unwrap") ? result : guardedResult(proxy, result);
+        return name.equals("unwrap") ? result : guardedResult(proxy, result, sql);
     }
 
-    private Object invokeTarget(Method method, Object[] args) throws Throwable {
+    private Object invokeTarget(Method method, Object[] args, String sql) throws Throwable {
         boolean closing = ENDS_ITSELF.contains(method.getName());
-        if (!closing) {
-            guard.enter();
-        }
+        long began = closing ? Long.MAX_VALUE : guard.enter();
         try {
             unguardArrays(args);
             return method.invoke(target, args);
         } catch (InvocationTargetException thrown) {
             if (thrown.getCause() instanceof SQLException) {
-                guard.failed((SQLException) thrown.getCause());
+                guard.failed((SQLException) thrown.getCause(), sql, began);
             }
             throw thrown.getCause();
         } finally {
@@ -156,14 +162,14 @@ final class GuardedObject implements InvocationHandler {
                 || result instanceof long[] && ((long[]) result).length == 0;
     }
 
-    private Object guardedResult(Object proxy, Object result) {
+    private Object guardedResult(Object proxy, Object result, String sql) {
         if (result instanceof ResultSet) {
             return guard(guard, ResultSet.class, result, target instanceof Statement ? proxy : null);
         }
         if (result instanceof Statement) {
             Class<? extends Statement> type = result instanceof CallableStatement ? CallableStatement.class
                     : result instanceof PreparedStatement ? PreparedStatement.class : Statement.class;
-            return guard(guard, type, result, null);
+            return guard(guard, type, result, null, sql);
         }
         if (result instanceof Array) {
             return guard(guard, Array.class, result, null);

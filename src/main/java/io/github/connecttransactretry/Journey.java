@@ -151,7 +151,7 @@ final class Journey {
     private AttemptFailure record(Failed failed) {
         Duration took = Duration.ofNanos(settings.time().nanoTime() - attemptStartedNanos);
         AttemptFailure failure = new AttemptFailure(attempt, failed.phase(), failed.sqlState(), failed.verdict(),
-                failed.message(), took, Duration.ZERO);
+                failed.message(), took, Duration.ZERO, failed.conflict());
         failures.add(failure);
         tell(new TransactionEvent.AttemptFailed(options.label(), failure));
         return failure;
@@ -194,9 +194,7 @@ final class Journey {
     private void pause(AttemptFailure failure, Failed failed) {
         Pace pace = failed.verdict().pace();
         int repeat = repeats.merge(pace, 1, Integer::sum);
-        Duration delay = settings.policy().curve(pace).delay(repeat, previousDelay.getOrDefault(pace, Duration.ZERO),
-                settings.time()::random);
-        previousDelay.put(pace, delay);
+        Duration delay = nextDelay(pace, repeat);
         if (delay.compareTo(deadline.remaining()) >= 0) {
             throw overdue(failed.thrown());
         }
@@ -209,6 +207,13 @@ final class Journey {
             Thread.currentThread().interrupt();
             throw interrupted(failed.thrown());
         }
+    }
+
+    private Duration nextDelay(Pace pace, int repeat) {
+        Duration delay = settings.policy().curve(pace).delay(repeat, previousDelay.getOrDefault(pace, Duration.ZERO),
+                settings.time()::random);
+        previousDelay.put(pace, delay);
+        return delay;
     }
 
     DeadlineExceededException overdue(Throwable cause) {

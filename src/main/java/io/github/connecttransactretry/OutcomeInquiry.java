@@ -62,7 +62,7 @@ final class OutcomeInquiry {
             }
             String sqlState = SqlState.of(doubt.cause()).orElse(null);
             return new AttemptResult.NotCommitted<>(new Failed(Phase.COMMIT, doubt.cause(), sqlState,
-                    verdict(journey, doubt.cause(), sqlState), false, false, false), doubt.transaction());
+                    verdict(journey, doubt.cause(), sqlState), false, false, false, null), doubt.transaction());
         }
         journey.abandon(doubt.abandoned());
         doubt.transaction().unknown(doubt.evidence());

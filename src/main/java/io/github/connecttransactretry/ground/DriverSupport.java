@@ -44,6 +44,16 @@ public interface DriverSupport {
     }
 
     /**
+     * Where an error of the server met another transaction: names and process ids, never values.
+     *
+     * @param thrown may be null
+     * @return not null; {@link ConflictSite#UNKNOWN} if the driver cannot tell
+     */
+    default ConflictSite conflictSite(Throwable thrown) {
+        return ConflictSite.UNKNOWN;
+    }
+
+    /**
      * The statements of a JDBC text, split where the driver splits it, in order; comments may be left in.
      *
      * @param sql                as given to JDBC, not null

@@ -17,16 +17,25 @@ import java.util.regex.Pattern;
  * @param message  the first line of the exception's message; what the server or driver said, never null
  * @param duration how long the attempt took
  * @param delay    the wait before the next attempt, zero if there was none
+ * @param conflict where it met another transaction; null if it was no conflict
  */
 public record AttemptFailure(int attempt, Phase phase, String sqlState, Verdict verdict, String message,
-                             Duration duration, Duration delay) {
+                             Duration duration, Duration delay, Conflict conflict) {
 
     private static final int LONGEST_MESSAGE = 200;
     /** No chain of causes is so long, but one may be a ring. */
     private static final int DEEPEST = 50;
 
+    /** A line of a log may neither end in the middle nor steer a terminal. */
+    private static final Pattern CONTROLS = Pattern.compile("[\\p{Cntrl}\\u0080-\\u009f\\u2028\\u2029]");
     /** A JDBC URL that nobody understands is quoted whole by DriverManager, its password included. */
     private static final Pattern PASSWORD = Pattern.compile("(password=)[^&;\\s]*|(://)[^/@\\s]*(?=@)", Pattern.CASE_INSENSITIVE);
+
+    /** One that was no conflict. */
+    public AttemptFailure(int attempt, Phase phase, String sqlState, Verdict verdict, String message, Duration duration,
+                          Duration delay) {
+        this(attempt, phase, sqlState, verdict, message, duration, delay, null);
+    }
 
     /**
      * The first line of what an exception says, cut to a length that a log line bears, without passwords. Of a chain of
@@ -36,7 +45,8 @@ public record AttemptFailure(int attempt, Phase phase, String sqlState, Verdict 
     public static String firstLine(Throwable thrown) {
         Throwable speaker = speaker(thrown);
         String text = speaker.getMessage() == null ? speaker.getClass().getSimpleName() : speaker.getMessage();
-        String line = PASSWORD.matcher(text.lines().findFirst().orElse("")).replaceAll("$1$2***");
+        String first = CONTROLS.matcher(text.lines().findFirst().orElse("")).replaceAll(" ");
+        String line = PASSWORD.matcher(first).replaceAll("$1$2***");
         return line.length() <= LONGEST_MESSAGE ? line : line.substring(0, LONGEST_MESSAGE) + "...";
     }
 
@@ -62,6 +72,6 @@ public record AttemptFailure(int attempt, Phase phase, String sqlState, Verdict 
 
     /** This failure with the wait that follows it. */
     public AttemptFailure withDelay(Duration wait) {
-        return new AttemptFailure(attempt, phase, sqlState, verdict, message, duration, wait);
+        return new AttemptFailure(attempt, phase, sqlState, verdict, message, duration, wait, conflict);
     }
 }

@@ -7,12 +7,15 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Writes events to SLF4J, with key-value pairs: an attempt at DEBUG, a retry at INFO, what concerns the truth of a commit
- * at WARN, and an outcome that stays unknown at ERROR. Every engine has one. Thread-safe.
+ * Writes events to SLF4J, with key-value pairs: an attempt at DEBUG, a retry and the success after it
+ * at INFO, the exception that a call ends with after retries at WARN; what concerns the truth of a commit at WARN, and an
+ * outcome that stays unknown at ERROR. Every engine has one. Thread-safe.
  */
 public final class Slf4jListener implements TransactionListener {
 
     private static final Logger LOG = LoggerFactory.getLogger("io.github.connecttransactretry");
+
+    private static final int LONGEST_LABEL = 100;
 
     /** The listener; it keeps no state. */
     public Slf4jListener() {
@@ -30,6 +33,8 @@ public final class Slf4jListener implements TransactionListener {
             resolved((TransactionEvent.OutcomeResolved) event);
         } else if (event instanceof TransactionEvent.CallSucceeded) {
             succeeded((TransactionEvent.CallSucceeded) event);
+        } else if (event instanceof TransactionEvent.CallFailed) {
+            gaveUp((TransactionEvent.CallFailed) event);
         } else if (event instanceof TransactionEvent.AcknowledgedNotReplicated) {
             LOG.warn("commit acknowledged without synchronous replication: {}", event);
         } else if (event instanceof TransactionEvent.OutcomeAsked) {
@@ -80,10 +85,24 @@ public final class Slf4jListener implements TransactionListener {
         (event.attempts() > 1 ? LOG.atInfo() : LOG.atDebug())
                 .addKeyValue("label", event.label())
                 .addKeyValue("attempts", event.attempts())
-                .log("{} done after {} attempts in {} ms", name(event), event.attempts(), took.toMillis());
+                .log("{} done after {} in {} ms", name(event), times(event.attempts()), took.toMillis());
+    }
+
+    /** Without the exception's message, as in {@link #failed}; the caller has it. It may also be that of an unknown outcome. */
+    private static void gaveUp(TransactionEvent.CallFailed event) {
+        (event.attempts() > 1 ? LOG.atWarn() : LOG.atDebug())
+                .addKeyValue("label", event.label())
+                .addKeyValue("attempts", event.attempts())
+                .addKeyValue("thrown", event.thrown().getName())
+                .log("{} ended with {} after {} in {} ms", name(event), event.thrown().getSimpleName(), times(event.attempts()),
+                        event.duration().toMillis());
+    }
+
+    private static String times(int attempts) {
+        return attempts == 1 ? "1 attempt" : attempts + " attempts";
     }
 
     private static String name(TransactionEvent event) {
-        return event.label().isEmpty() ? "transaction" : event.label();
+        return event.label().isEmpty() ? "transaction" : Conflict.cut(event.label(), LONGEST_LABEL);
     }
 }

@@ -1,5 +1,6 @@
 package io.github.connecttransactretry.postgres;
 
+import io.github.connecttransactretry.ground.ConflictSite;
 import io.github.connecttransactretry.ground.DriverSupport;
 import io.github.connecttransactretry.ground.PhysicalConnection;
 import java.sql.Connection;
@@ -53,6 +54,12 @@ public final class PgDriverSupport implements DriverSupport {
     public String violatedTable(Throwable thrown) {
         ServerErrorMessage message = message(thrown);
         return message == null || message.getTable() == null ? null : message.getSchema() + "." + message.getTable();
+    }
+
+    @Override
+    public ConflictSite conflictSite(Throwable thrown) {
+        ServerErrorMessage message = message(thrown);
+        return message == null ? ConflictSite.UNKNOWN : ServerConflict.in(message);
     }
 
     private static ServerErrorMessage message(Throwable thrown) {

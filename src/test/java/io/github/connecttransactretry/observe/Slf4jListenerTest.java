@@ -148,6 +148,32 @@ class Slf4jListenerTest {
     }
 
     @Test
+    void aCallThatWasRepeatedInVainHasOneLineToo() {
+        listener.on(new TransactionEvent.CallFailed("transfer", 1, Duration.ofMillis(3), IllegalStateException.class));
+        listener.on(new TransactionEvent.CallFailed("transfer", 5, Duration.ofMillis(30), IllegalStateException.class));
+        assertEquals(Level.DEBUG, log.events().get(0).getLevel());
+        assertEquals("transfer ended with IllegalStateException after 1 attempt in 3 ms", log.events().get(0).getFormattedMessage());
+        assertEquals(Level.WARN, log.events().get(1).getLevel());
+        assertEquals("transfer ended with IllegalStateException after 5 attempts in 30 ms", log.events().get(1).getFormattedMessage());
+        assertEquals(Map.of("label", "transfer", "attempts", 5, "thrown", "java.lang.IllegalStateException"),
+                pairs(log.events().get(1)));
+        assertEquals(2, log.events().size());
+    }
+
+    @Test
+    void whateverIsSaidALineIsOneAndShort() {
+        String text = "ERROR: \u001b[31mred\tand\u0085\u2028" + "x".repeat(5000) + "\nDetail: 4711";
+        ILoggingEvent line = lineOf(new TransactionEvent.RetryScheduled("a\nb" + "y".repeat(5000),
+                failure(new SQLException(text, "40001"), "40001", Verdict.CONFLICT), 5));
+        String said = line.getFormattedMessage();
+        assertTrue(said.length() < 400, said);
+        assertEquals(1, said.lines().count());
+        assertTrue(said.startsWith("a b") && said.contains("(ERROR:  [31mred and  xxx"), said);
+        assertTrue(said.chars().noneMatch(c -> Character.isISOControl(c) || c == 0x2028), said);
+        assertFalse(said.contains("4711"), said);
+    }
+
+    @Test
     void theRestIsForThoseWhoLookClosely() {
         listener.on(new TransactionEvent.AttemptStarted("transfer", 1));
         listener.on(new TransactionEvent.Fenced("transfer", BACKEND, BackendFence.Result.TERMINATED));
