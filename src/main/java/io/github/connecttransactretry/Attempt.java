@@ -22,6 +22,7 @@ final class Attempt<T, X extends Exception> {
     private static final double LOOK_SHARE = 0.5;
 
     private final Journey journey;
+    private final Circuit circuit;
     private final TransactionalFunction<T, X> function;
     private final Engine engine;
     private Phase phase = Phase.CONNECT;
@@ -37,6 +38,7 @@ final class Attempt<T, X extends Exception> {
 
     Attempt(Journey journey, TransactionalFunction<T, X> function, Engine engine) {
         this.journey = journey;
+        this.circuit = new Circuit(journey, engine.connector().isPooled());
         this.function = function;
         this.engine = engine;
         this.sight = new ConflictSight(engine.drivers(), engine.labels());
@@ -75,7 +77,9 @@ final class Attempt<T, X extends Exception> {
     }
 
     private void connect() throws SQLException, InterruptedException {
+        circuit.enter();
         lease = engine.connector().take(journey);
+        circuit.connected(lease.isAsked());
         if (!lease.session().pooled()) {
             stay = engine.labels().enter(lease.physical().backendPid(), journey.options().label());
         }
@@ -191,6 +195,8 @@ final class Attempt<T, X extends Exception> {
                 : new Judgement(engine, journey.options(), lease).of(phase, thrown, sqlState, byFunction);
         if (lease != null) {
             end(verdict, lost, sqlState, thrown);
+        } else {
+            circuit.failed(verdict, sqlState);
         }
         return new AttemptResult.NotCommitted<>(new Failed(phase, thrown, sqlState, verdict, byFunction, lostBody,
                 keyTaken && thrown == raised, sight.of(raised, SqlState.of(raised).orElse(null), verdict)), transaction);

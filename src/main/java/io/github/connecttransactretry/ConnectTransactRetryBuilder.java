@@ -15,6 +15,8 @@ import io.github.connecttransactretry.outcome.CommitSchema;
 import io.github.connecttransactretry.outcome.LedgerResolver;
 import io.github.connecttransactretry.outcome.LedgerWriter;
 import io.github.connecttransactretry.outcome.TransactionStatusResolver;
+import io.github.connecttransactretry.pacing.CircuitBreaker;
+import io.github.connecttransactretry.pacing.RetryBudget;
 import io.github.connecttransactretry.pacing.RetryPolicy;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -49,6 +51,8 @@ public final class ConnectTransactRetryBuilder {
     private BackendFence fence = new BackendFence(true);
     private boolean physicalReplication = true;
     private boolean connectOnCaller;
+    private RetryBudget budget;
+    private CircuitBreaker breaker;
     private int mostInPool = Integer.MAX_VALUE;
     private TimeSource time = TimeSource.system();
     private List<DriverSupport> drivers;
@@ -199,6 +203,24 @@ public final class ConnectTransactRetryBuilder {
         return this;
     }
 
+    /**
+     * Limits the retries of all calls together; not limited if not said. A retry that it refuses ends its call with
+     * {@link RetriesExhaustedException}.
+     */
+    public ConnectTransactRetryBuilder retryBudget(RetryBudget retryBudget) {
+        this.budget = Objects.requireNonNull(retryBudget, "retryBudget is null: give one, or leave it out for no limit");
+        return this;
+    }
+
+    /**
+     * Keeps attempts from a server that is away; none if not said. While it is open, calls throw {@link CircuitOpenException} or
+     * wait, as it is set to. Questions about a COMMIT in doubt go past it.
+     */
+    public ConnectTransactRetryBuilder circuitBreaker(CircuitBreaker circuitBreaker) {
+        this.breaker = Objects.requireNonNull(circuitBreaker, "circuitBreaker is null: give one, or leave it out for none");
+        return this;
+    }
+
     /** The clock, sleep and chance; the system's if not said. */
     public ConnectTransactRetryBuilder timeSource(TimeSource timeSource) {
         this.time = Objects.requireNonNull(timeSource, "timeSource is null: give one, or leave it out for the system's");
@@ -266,7 +288,8 @@ public final class ConnectTransactRetryBuilder {
         OutcomePlan plan = new OutcomePlan(mode, new TransactionStatusResolver(), new LedgerResolver(schema, allowedClockSkew),
                 resolvers);
         Settings settings = new Settings(policy, classifier, plan, schema, writer == null ? new LedgerWriter(schema) : writer,
-                tokens, defaults, fence, physicalReplication, mostInPool, connectOnCaller, new Events(listeners), time);
+                tokens, defaults, fence, physicalReplication, mostInPool, connectOnCaller,
+                budget, breaker, new Events(listeners), time);
         return new ConnectTransactRetry(Engine.assemble(settings, pool, resolverPool, known));
     }
 }

@@ -65,7 +65,7 @@ final class Connector {
         boolean seenBefore = sessions.knows(lease.physical());
         try {
             lease.arm(journey.deadline());
-            admit(lease, journey);
+            admit(lease, journey, seenBefore);
             return lease;
         } catch (TransactionRefusedException refused) {
             lease.giveBack(journey.deadline(), false);
@@ -121,12 +121,17 @@ final class Connector {
         }
     }
 
+    /** Whether waiting for a connection may be waiting for other callers, not for a server. */
+    boolean isPooled() {
+        return pool.isPooled();
+    }
+
     /** Has the connection learnt anew when it is taken next, and the server looked at again. */
     void forget(Lease lease) {
         sessions.forget(lease.physical());
     }
 
-    private void admit(Lease lease, Journey journey) throws SQLException {
+    private void admit(Lease lease, Journey journey, boolean seenBefore) throws SQLException {
         PhysicalConnection physical = lease.physical();
         String leastTimeline = journey.leastTimeline();
         boolean writable = journey.options().access() == Access.READ_WRITE;
@@ -144,6 +149,9 @@ final class Connector {
             evictor.primaryMet();
         }
         lease.know(session);
+        if (!seenBefore || journey.hasLostConnection()) {
+            lease.asked();
+        }
     }
 
     private static SQLException stale(String what) {

@@ -7,7 +7,9 @@ import io.github.connecttransactretry.ground.TimeSource;
 import io.github.connecttransactretry.observe.AttemptFailure;
 import io.github.connecttransactretry.observe.TransactionEvent;
 import io.github.connecttransactretry.outcome.Backend;
+import io.github.connecttransactretry.pacing.CircuitBreaker;
 import io.github.connecttransactretry.pacing.Pace;
+import io.github.connecttransactretry.pacing.RetryBudget;
 import io.github.connecttransactretry.pacing.RetryPolicy;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -36,6 +38,7 @@ final class Journey {
     private boolean lostConnection;
     private String leastTimeline;
     private int keyRefusals;
+    private Throwable lastThrown;
 
     Journey(Settings settings, TransactionOptions options) {
         TimeSource time = settings.time();
@@ -153,6 +156,9 @@ final class Journey {
         AttemptFailure failure = new AttemptFailure(attempt, failed.phase(), failed.sqlState(), failed.verdict(),
                 failed.message(), took, Duration.ZERO, failed.conflict());
         failures.add(failure);
+        if (!(failed.thrown() instanceof CircuitOpenException)) {
+            lastThrown = failed.thrown();
+        }
         tell(new TransactionEvent.AttemptFailed(options.label(), failure));
         return failure;
     }
@@ -165,6 +171,9 @@ final class Journey {
         }
         if (failed.thrown() instanceof TransactionRefusedException) {
             throw new TransactionRefusedException(failed.thrown().getMessage(), failed.thrown().getCause(), failures);
+        }
+        if (failed.thrown() instanceof CircuitOpenException) {
+            throw new CircuitOpenException(describe(failed.thrown().getMessage()), lastThrown, failures);
         }
         if (failed.thrown() instanceof IdempotencyConflictException) {
             throw new IdempotencyConflictException(failed.thrown().getMessage(), failures);
@@ -194,9 +203,17 @@ final class Journey {
     private void pause(AttemptFailure failure, Failed failed) {
         Pace pace = failed.verdict().pace();
         int repeat = repeats.merge(pace, 1, Integer::sum);
-        Duration delay = nextDelay(pace, repeat);
+        CircuitBreaker breaker = settings.breaker();
+        // Of an outage alone: for what says nothing of the server the breaker has no pause.
+        boolean waitsThere = failed.verdict() == Verdict.OUTAGE && breaker != null && breaker.holdsBack();
+        Duration delay = waitsThere ? Duration.ZERO : nextDelay(pace, repeat);
         if (delay.compareTo(deadline.remaining()) >= 0) {
             throw overdue(failed.thrown());
+        }
+        RetryBudget budget = settings.budget();
+        if (budget != null && !budget.tryTake(settings.time())) {
+            throw new RetriesExhaustedException(describe("the engine's retry budget is spent (" + budget + ")"), failed.thrown(),
+                    failures);
         }
         AttemptFailure delayed = failure.withDelay(delay);
         failures.set(failures.size() - 1, delayed);

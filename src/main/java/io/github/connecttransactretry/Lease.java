@@ -29,6 +29,7 @@ final class Lease {
     private final boolean readOnly;
     private final int networkTimeout;
     private ServerSession session;
+    private boolean asked;
     private Watchdog.Watch watch;
     private boolean aborted;
     private Runnable atEnd;
@@ -60,6 +61,15 @@ final class Lease {
 
     ServerSession session() {
         return session;
+    }
+
+    /** Its server has answered on it since it was taken. */
+    void asked() {
+        asked = true;
+    }
+
+    boolean isAsked() {
+        return asked;
     }
 
     void know(ServerSession learnt) {

@@ -36,6 +36,11 @@ final class Pool {
         return source;
     }
 
+    /** Any {@code DataSource} may be a pool. */
+    boolean isPooled() {
+        return dataSource != null;
+    }
+
     void evict(Connection connection) {
         if (support != null) {
             support.evict(dataSource, connection);

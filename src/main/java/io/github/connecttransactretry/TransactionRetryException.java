@@ -8,7 +8,7 @@ import java.util.List;
  * {@link CommitOutcomeUnknownException} mean that <b>the engine committed nothing</b>.
  */
 public abstract sealed class TransactionRetryException extends RuntimeException
-        permits CommitOutcomeUnknownException, DeadlineExceededException, IdempotencyConflictException,
+        permits CircuitOpenException, CommitOutcomeUnknownException, DeadlineExceededException, IdempotencyConflictException,
         RetriesExhaustedException,
         TransactionFailedException, TransactionInterruptedException, TransactionRefusedException {
 

@@ -33,6 +33,11 @@ public final class Slf4jListener implements TransactionListener {
             resolved((TransactionEvent.OutcomeResolved) event);
         } else if (event instanceof TransactionEvent.CallSucceeded) {
             succeeded((TransactionEvent.CallSucceeded) event);
+        } else if (event instanceof TransactionEvent.CircuitChanged) {
+            LOG.atWarn()
+                    .addKeyValue("from", ((TransactionEvent.CircuitChanged) event).from())
+                    .addKeyValue("to", ((TransactionEvent.CircuitChanged) event).to())
+                    .log("circuit breaker changed: {}", event);
         } else if (event instanceof TransactionEvent.CallFailed) {
             gaveUp((TransactionEvent.CallFailed) event);
         } else if (event instanceof TransactionEvent.AcknowledgedNotReplicated) {

@@ -4,6 +4,7 @@ import io.github.connecttransactretry.outcome.Backend;
 import io.github.connecttransactretry.outcome.BackendFence;
 import io.github.connecttransactretry.outcome.CommitEvidence;
 import io.github.connecttransactretry.outcome.CommitOutcome;
+import io.github.connecttransactretry.pacing.CircuitBreaker;
 import java.time.Duration;
 
 /**
@@ -100,6 +101,16 @@ public sealed interface TransactionEvent {
      * @param evidence of the transaction, or null if none was taken
      */
     record AcknowledgedNotReplicated(String label, CommitEvidence evidence) implements TransactionEvent {
+    }
+
+    /**
+     * The circuit breaker has changed.
+     *
+     * @param label of the call that made it change
+     * @param from  not null
+     * @param to    not null
+     */
+    record CircuitChanged(String label, CircuitBreaker.State from, CircuitBreaker.State to) implements TransactionEvent {
     }
 
     /**
