@@ -14,6 +14,7 @@ final class AttemptLoop {
             engine.fencing().beforeAttempt(journey);
             journey.startAttempt();
             AttemptResult<T> result = engine.inquiry().settle(journey, new Attempt<>(journey, function, engine).run());
+            journey.commitSettled();
             if (result instanceof AttemptResult.Done) {
                 return ((AttemptResult.Done<T>) result).finish();
             }

@@ -44,6 +44,7 @@ final class CommitStep<T> {
             return attempt.failed(neverSent);
         }
         attempt.enter(Phase.COMMIT);
+        journey.commitSent();
         Throwable trouble = null;
         SQLWarning warnings = null;
         try {

@@ -1,6 +1,9 @@
 package io.github.connecttransactretry;
 
+import io.github.connecttransactretry.deadletter.DeadLetter;
+import io.github.connecttransactretry.deadletter.DeadLetterBox;
 import io.github.connecttransactretry.ground.ConnectionSource;
+import io.github.connecttransactretry.idempotency.ResultCodec;
 import io.github.connecttransactretry.observe.TransactionEvent;
 import io.github.connecttransactretry.outcome.CommitEvidence;
 import io.github.connecttransactretry.outcome.CommitOutcome;
@@ -94,8 +97,21 @@ public final class ConnectTransactRetry implements AutoCloseable {
         if (engine.isInsideFunction()) {
             throw Refusals.nested();
         }
+        if (options.deadLetter() != null && engine.settings().deadLetters() == null) {
+            throw Refusals.noDeadLetters();
+        }
         calls.begin();
         Journey journey = new Journey(engine.settings(), options);
+        try {
+            return attempts(journey, function);
+        } catch (Throwable thrown) {
+            DeadLetterCase.close(journey, thrown);
+            throw thrown;
+        }
+    }
+
+    private <T, X extends Exception> T attempts(Journey journey, TransactionalFunction<T, X> function) throws X {
+        TransactionOptions options = journey.options();
         try {
             T value = loop.run(journey, function);
             journey.tell(new TransactionEvent.CallSucceeded(options.label(), journey.attempt(), journey.elapsed()));
@@ -184,6 +200,65 @@ public final class ConnectTransactRetry implements AutoCloseable {
         } finally {
             engine.fencing().afterCall(journey, calls::end);
         }
+    }
+
+    /**
+     * Does the work of a dead letter, exactly once however often and by however many the letter is taken up, as long as its
+     * row in the ledger is kept. With the engine's default options; see
+     * {@link #takeUp(TransactionOptions, DeadLetter, TransactionalAction)}.
+     */
+    public <X extends Exception> boolean takeUp(DeadLetter letter, TransactionalAction<X> action) throws X {
+        return takeUp(engine.settings().defaults(), letter, action);
+    }
+
+    /**
+     * Does the work of a dead letter, exactly once however often and by however many the letter is taken up, as long as its
+     * row in the ledger is kept: under the call's idempotency key, or one made from the letter's id. Of a call that stayed
+     * unknown it is found out first what became of it. Writes no letter itself. Needs an engine that writes a ledger.
+     *
+     * @param options of this attempt; the label and the key come from the letter; not null
+     * @param letter  not null
+     * @param action  the work, most likely by the letter's payload, not null
+     * @param <X>     what it throws
+     * @return true if the work took effect by this, false if it had before
+     * @throws X                           as {@link #run(TransactionOptions, TransactionalFunction)}; the letter can be taken up again
+     * @throws TransactionRefusedException if the call stayed unknown and cannot be proven either way; if the work called
+     *                                     {@code rollbackOnly()}; or if no ledger is written
+     * @throws TransactionRetryException   as {@link #run(TransactionOptions, TransactionalFunction)}
+     * @throws IllegalArgumentException    if the options have a key or a dead letter, or the letter's key keeps a result
+     */
+    public <X extends Exception> boolean takeUp(TransactionOptions options, DeadLetter letter, TransactionalAction<X> action)
+            throws X {
+        return new TakingUp(this, options, letter).act(action);
+    }
+
+    /**
+     * The same for a letter whose key keeps a result.
+     *
+     * @param codec    the one of the letter's key, not null
+     * @param function as {@code action}, not null
+     * @param <T>      what it returns
+     * @return the result, of this call or of the one that took effect before
+     * @throws IllegalArgumentException also if the codec is not the one of the letter's key
+     */
+    public <T, X extends Exception> T takeUp(TransactionOptions options, DeadLetter letter, ResultCodec<T> codec,
+                                             TransactionalFunction<T, X> function) throws X {
+        return new TakingUp(this, options, letter).run(codec, function);
+    }
+
+    /**
+     * Takes up each open letter of a box, one after another, and marks it as done where the box keeps marks, in the transaction
+     * that does its work. What one letter's work throws keeps no other from its turn; only a server that cannot be connected to,
+     * and an interrupt, end the whole early. May be run by several at once.
+     *
+     * @param options as {@link #takeUp(TransactionOptions, DeadLetter, TransactionalAction)}
+     * @param box     not null
+     * @param work    what is done for a letter, not null
+     * @return what became of the letters
+     * @throws Exception if the box cannot be read
+     */
+    public TakeUpReport takeUpAll(TransactionOptions options, DeadLetterBox box, DeadLetterWork work) throws Exception {
+        return new TakingUpAll(this, options, box, work).run();
     }
 
     /** Lets no further call begin; those that are under way go on to their end. May be called again. */

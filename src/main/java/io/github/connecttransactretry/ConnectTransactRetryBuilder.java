@@ -2,6 +2,7 @@ package io.github.connecttransactretry;
 
 import io.github.connecttransactretry.classify.ErrorClassifier;
 import io.github.connecttransactretry.classify.PostgresClassifier;
+import io.github.connecttransactretry.deadletter.DeadLetterSink;
 import io.github.connecttransactretry.ground.ConnectionSource;
 import io.github.connecttransactretry.ground.DriverSupport;
 import io.github.connecttransactretry.ground.PoolSupport;
@@ -55,6 +56,7 @@ public final class ConnectTransactRetryBuilder {
     private CircuitBreaker breaker;
     private int mostInPool = Integer.MAX_VALUE;
     private TimeSource time = TimeSource.system();
+    private DeadLetterSink deadLetters;
     private List<DriverSupport> drivers;
 
     ConnectTransactRetryBuilder(DataSource dataSource, ConnectionSource connections) {
@@ -146,13 +148,14 @@ public final class ConnectTransactRetryBuilder {
     /**
      * The options of calls that give none; {@link TransactionOptions#defaults()} if not said.
      *
-     * @throws IllegalArgumentException if they have an idempotency key or a verification, which are one call's own
+     * @throws IllegalArgumentException if they have an idempotency key, a verification or a dead letter, which are one call's own
      */
     public ConnectTransactRetryBuilder defaults(TransactionOptions options) {
         Objects.requireNonNull(options, "options is null: give them, or leave them out");
-        if (options.idempotencyKey() != null || options.verification() != null) {
-            throw new IllegalArgumentException("the default options have " + (options.verification() == null
-                    ? "an idempotency key" : "a verification") + ", which belongs to one call: give it to that call's options");
+        if (options.idempotencyKey() != null || options.verification() != null || options.deadLetter() != null) {
+            String what = options.deadLetter() != null ? "a dead letter" : "an idempotency key";
+            throw new IllegalArgumentException("the default options have " + (options.verification() == null ? what
+                    : "a verification") + ", which belongs to one call: give it to that call's options");
         }
         this.defaults = options;
         return this;
@@ -227,6 +230,17 @@ public final class ConnectTransactRetryBuilder {
         return this;
     }
 
+    /**
+     * Where the letters go of calls that {@linkplain TransactionOptions#withDeadLetter ask for one} and fail for good or stay
+     * unknown; if not said, such calls are refused at once. A letter is written on the caller's thread, after the call's end
+     * and outside its time limit, for as long as the sink takes. What the sink throws is added to the call's exception as a
+     * suppressed one, and the letter then goes to the log.
+     */
+    public ConnectTransactRetryBuilder deadLetters(DeadLetterSink sink) {
+        this.deadLetters = Objects.requireNonNull(sink, "sink is null: give one, or leave it out");
+        return this;
+    }
+
     /** Others may stay in the chain, for evidence of another time; the one that is written has to be asked. */
     private void requireLedgerAsked() {
         List<CommitSchema> asked = resolvers.stream().filter(LedgerResolver.class::isInstance)
@@ -289,7 +303,8 @@ public final class ConnectTransactRetryBuilder {
                 resolvers);
         Settings settings = new Settings(policy, classifier, plan, schema, writer == null ? new LedgerWriter(schema) : writer,
                 tokens, defaults, fence, physicalReplication, mostInPool, connectOnCaller,
-                budget, breaker, new Events(listeners), time);
+                budget, breaker, new Events(listeners), time,
+                deadLetters);
         return new ConnectTransactRetry(Engine.assemble(settings, pool, resolverPool, known));
     }
 }

@@ -39,6 +39,7 @@ final class Journey {
     private String leastTimeline;
     private int keyRefusals;
     private Throwable lastThrown;
+    private boolean commitSent;
 
     Journey(Settings settings, TransactionOptions options) {
         TimeSource time = settings.time();
@@ -113,6 +114,20 @@ final class Journey {
         tell(new TransactionEvent.AttemptStarted(options.label(), attempt));
     }
 
+    /** From now on its COMMIT may be done, until {@link #commitSettled} says what became of it. */
+    void commitSent() {
+        commitSent = true;
+    }
+
+    void commitSettled() {
+        commitSent = false;
+    }
+
+    /** Whether a COMMIT was sent of which nobody has said what became of it. */
+    boolean isCommitOpen() {
+        return commitSent;
+    }
+
     /** Whether another call with this one's idempotency key was seen to have taken effect. */
     boolean isKeyTaken() {
         return keyRefusals > 0;
@@ -170,7 +185,8 @@ final class Journey {
             return (X) failed.thrown();
         }
         if (failed.thrown() instanceof TransactionRefusedException) {
-            throw new TransactionRefusedException(failed.thrown().getMessage(), failed.thrown().getCause(), failures);
+            throw new TransactionRefusedException(failed.thrown().getMessage(), failed.thrown().getCause(), failures,
+                    ((TransactionRefusedException) failed.thrown()).isEndedByFunction());
         }
         if (failed.thrown() instanceof CircuitOpenException) {
             throw new CircuitOpenException(describe(failed.thrown().getMessage()), lastThrown, failures);

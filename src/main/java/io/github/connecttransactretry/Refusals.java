@@ -1,5 +1,6 @@
 package io.github.connecttransactretry;
 
+import io.github.connecttransactretry.deadletter.DeadLetter;
 import io.github.connecttransactretry.idempotency.IdempotencyKey;
 import io.github.connecttransactretry.observe.AttemptFailure;
 import io.github.connecttransactretry.outcome.LedgerTable;
@@ -41,7 +42,7 @@ final class Refusals {
     static TransactionRefusedException endedBySql(Throwable thrownByFunction) {
         return new TransactionRefusedException("the function ended the transaction by SQL, so that what it did before may be"
                 + " committed and what it did after ran outside: return to commit, throw or call rollbackOnly() to roll back",
-                thrownByFunction, List.of());
+                thrownByFunction, List.of(), true);
     }
 
     static TransactionRefusedException stillRunning() {
@@ -114,5 +115,24 @@ final class Refusals {
     static TransactionRefusedException nested() {
         return of("run was called inside a function that the same engine is running: pass the Transaction on instead, or call"
                 + " from afterCommit what has to be a transaction of its own");
+    }
+
+    static TransactionRefusedException noDeadLetters() {
+        return of("the call asks for a dead letter should it fail, and the engine has nowhere to put it: give the builder"
+                + " deadLetters(...), or leave withDeadLetter(...) out");
+    }
+
+    static TransactionRefusedException notTakenUp(DeadLetter letter, String why) {
+        return of("the dead letter " + letter.id() + " is about a call that may be committed after all, and is not taken up, which"
+                + " could do its work twice: " + why + ". Look whether the work is done, and do it by hand if it is not");
+    }
+
+    static TransactionRefusedException rolledBack(DeadLetter letter) {
+        return of("the work of the dead letter " + letter.id() + " called rollbackOnly(), so that nothing of it is done, and the"
+                + " letter stays open: throw from the work to say why it cannot be done");
+    }
+
+    static TransactionRefusedException resultGone(DeadLetter letter) {
+        return of("the call of the dead letter " + letter.id() + " is committed, and its result is no longer in the ledger");
     }
 }

@@ -1,6 +1,7 @@
 package io.github.connecttransactretry;
 
 import io.github.connecttransactretry.classify.ErrorClassifier;
+import io.github.connecttransactretry.deadletter.DeadLetterSink;
 import io.github.connecttransactretry.ground.TimeSource;
 import io.github.connecttransactretry.observe.Events;
 import io.github.connecttransactretry.outcome.BackendFence;
@@ -24,9 +25,10 @@ import java.util.function.Supplier;
  * @param connectOnCaller     whether connections are taken on the caller's thread, however long that takes
  * @param budget              limits the retries of all calls together, or null
  * @param breaker             keeps attempts from a server that is away, or null
+ * @param deadLetters         where letters go, or null
  */
 record Settings(RetryPolicy policy, ErrorClassifier classifier, OutcomePlan plan, CommitSchema schema, LedgerWriter writer,
                 Supplier<UUID> tokens, TransactionOptions defaults, BackendFence fence, boolean physicalReplication,
                 int mostInPool, boolean connectOnCaller, RetryBudget budget, CircuitBreaker breaker, Events events,
-                TimeSource time) {
+                TimeSource time, DeadLetterSink deadLetters) {
 }

@@ -1,5 +1,6 @@
 package io.github.connecttransactretry;
 
+import io.github.connecttransactretry.deadletter.DeadLetter;
 import io.github.connecttransactretry.idempotency.IdempotencyKey;
 import io.github.connecttransactretry.outcome.CommitVerification;
 import java.nio.charset.StandardCharsets;
@@ -20,16 +21,17 @@ import java.util.Objects;
  * @param evidenceAtBegin whether the evidence is taken at BEGIN; see {@link #withEvidenceAtBegin()}
  * @param idempotencyKey  the name under which the call takes effect at most once, or null
  * @param verification    the user's own way to find out what became of this call's COMMIT, asked last, or null
+ * @param deadLetter      what a dead letter about this call holds for whoever takes it up, or null for no letter
  */
 public record TransactionOptions(Isolation isolation, Access access, boolean deferrable, Duration timeout,
                                  Instant deadline, String label, boolean evidenceAtBegin, IdempotencyKey idempotencyKey,
-                                 CommitVerification verification) {
+                                 CommitVerification verification, String deadLetter) {
 
     /** How long a call may take if nothing is said: {@value #DEFAULT_TIMEOUT_SECONDS} seconds. */
     public static final int DEFAULT_TIMEOUT_SECONDS = 30;
 
     private static final TransactionOptions DEFAULTS = new TransactionOptions(Isolation.SESSION, Access.READ_WRITE, false,
-            Duration.ofSeconds(DEFAULT_TIMEOUT_SECONDS), null, "", false, null, null);
+            Duration.ofSeconds(DEFAULT_TIMEOUT_SECONDS), null, "", false, null, null, null);
 
     /** Checks that the parts are there and fit each other. */
     public TransactionOptions {
@@ -53,6 +55,14 @@ public record TransactionOptions(Isolation isolation, Access access, boolean def
         if (idempotencyKey != null && (label.indexOf('\0') >= 0 || !StandardCharsets.UTF_8.newEncoder().canEncode(label))) {
             throw new IllegalArgumentException("the label is kept with the idempotency key, and has a NUL or half a surrogate"
                     + " pair, which PostgreSQL cannot keep: give plain text");
+        }
+        if (deadLetter != null) {
+            if (access == Access.READ_ONLY) {
+                throw new IllegalArgumentException("a read-only call changes nothing that could be done later, and so cannot have a"
+                        + " dead letter: leave the letter out, or let the call write");
+            }
+            DeadLetter.requirePayload(deadLetter);
+            DeadLetter.requireStorable("label", label);
         }
     }
 
@@ -94,19 +104,19 @@ public record TransactionOptions(Isolation isolation, Access access, boolean def
     /** These options at another isolation level. */
     public TransactionOptions withIsolation(Isolation level) {
         return new TransactionOptions(level, access, deferrable, timeout, deadline, label, evidenceAtBegin, idempotencyKey,
-                verification);
+                verification, deadLetter);
     }
 
     /** These options with another access mode. */
     public TransactionOptions withAccess(Access mode) {
         return new TransactionOptions(isolation, mode, deferrable, timeout, deadline, label, evidenceAtBegin, idempotencyKey,
-                verification);
+                verification, deadLetter);
     }
 
     /** These options as SERIALIZABLE READ ONLY DEFERRABLE: waits for a snapshot that needs no conflict checks. */
     public TransactionOptions asDeferrable() {
         return new TransactionOptions(Isolation.SERIALIZABLE, Access.READ_ONLY, true, timeout, deadline, label, evidenceAtBegin, idempotencyKey,
-                verification);
+                verification, deadLetter);
     }
 
     /**
@@ -117,20 +127,20 @@ public record TransactionOptions(Isolation isolation, Access access, boolean def
     public TransactionOptions withTimeout(Duration limit) {
         Objects.requireNonNull(limit, "timeout is null: give a Duration");
         return new TransactionOptions(isolation, access, deferrable, limit, null, label, evidenceAtBegin, idempotencyKey,
-                verification);
+                verification, deadLetter);
     }
 
     /** These options with the moment that a caller further up has set; replaces the timeout. */
     public TransactionOptions withDeadline(Instant moment) {
         Objects.requireNonNull(moment, "deadline is null: give an Instant");
         return new TransactionOptions(isolation, access, deferrable, null, moment, label, evidenceAtBegin, idempotencyKey,
-                verification);
+                verification, deadLetter);
     }
 
     /** These options with a name for logs and events. */
     public TransactionOptions withLabel(String name) {
         return new TransactionOptions(isolation, access, deferrable, timeout, deadline, name, evidenceAtBegin, idempotencyKey,
-                verification);
+                verification, deadLetter);
     }
 
     /**
@@ -141,7 +151,7 @@ public record TransactionOptions(Isolation isolation, Access access, boolean def
      */
     public TransactionOptions withEvidenceAtBegin() {
         return new TransactionOptions(isolation, access, deferrable, timeout, deadline, label, true, idempotencyKey,
-                verification);
+                verification, deadLetter);
     }
 
     /**
@@ -152,7 +162,8 @@ public record TransactionOptions(Isolation isolation, Access access, boolean def
      */
     public TransactionOptions withIdempotencyKey(IdempotencyKey key) {
         Objects.requireNonNull(key, "idempotencyKey is null: give one, or leave it out");
-        return new TransactionOptions(isolation, access, deferrable, timeout, deadline, label, evidenceAtBegin, key, verification);
+        return new TransactionOptions(isolation, access, deferrable, timeout, deadline, label, evidenceAtBegin, key, verification,
+                deadLetter);
     }
 
     /**
@@ -161,6 +172,24 @@ public record TransactionOptions(Isolation isolation, Access access, boolean def
      */
     public TransactionOptions withVerification(CommitVerification look) {
         Objects.requireNonNull(look, "verification is null: give one, or leave it out");
-        return new TransactionOptions(isolation, access, deferrable, timeout, deadline, label, evidenceAtBegin, idempotencyKey, look);
+        return new TransactionOptions(isolation, access, deferrable, timeout, deadline, label, evidenceAtBegin, idempotencyKey, look,
+                deadLetter);
+    }
+
+    /**
+     * These options with a letter to the builder's {@link ConnectTransactRetryBuilder#deadLetters deadLetters} should the call
+     * fail for good or stay unknown. Every exception that the caller gets makes a letter, but
+     * {@link IdempotencyConflictException}: there is nothing left to do again under that key. A call that does not begin, on
+     * a closed engine or inside another call's function, makes none.
+     *
+     * @param payload what the work is to be done again by, for example the order as JSON; it is kept as it is, in the log too if
+     *                nothing else takes the letter, so <b>put no secret into it</b>; not null, at most
+     *                {@value DeadLetter#LONGEST_PAYLOAD} characters
+     * @throws IllegalArgumentException if it is too long, or no plain text
+     */
+    public TransactionOptions withDeadLetter(String payload) {
+        DeadLetter.requirePayload(payload);
+        return new TransactionOptions(isolation, access, deferrable, timeout, deadline, label, evidenceAtBegin, idempotencyKey,
+                verification, payload);
     }
 }

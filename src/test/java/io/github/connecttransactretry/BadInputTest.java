@@ -105,9 +105,9 @@ class BadInputTest {
                 illegal("neither", () -> options(null, null), "timeout", "deadline", "always one"),
                 illegal("both", () -> options(SECOND, Instant.EPOCH), "timeout", "deadline", "only one"),
                 illegal("deferrable alone", () -> new TransactionOptions(Isolation.SESSION, Access.READ_ONLY, true,
-                        SECOND, null, "", false, null, null), "DEFERRABLE", "SERIALIZABLE", "READ ONLY", "both"),
+                        SECOND, null, "", false, null, null, null), "DEFERRABLE", "SERIALIZABLE", "READ ONLY", "both"),
                 illegal("deferrable and writing", () -> new TransactionOptions(Isolation.SERIALIZABLE, Access.READ_WRITE, true,
-                        SECOND, null, "", false, null, null), "DEFERRABLE", "READ ONLY"),
+                        SECOND, null, "", false, null, null, null), "DEFERRABLE", "READ ONLY"),
                 illegal("deferrable made writing", () -> OPTIONS.asDeferrable().withAccess(Access.READ_WRITE), "DEFERRABLE"),
                 illegal("deferrable at a lower level", () -> OPTIONS.asDeferrable().withIsolation(Isolation.REPEATABLE_READ),
                         "DEFERRABLE"),
@@ -133,7 +133,7 @@ class BadInputTest {
     }
 
     private static TransactionOptions options(Duration timeout, Instant deadline) {
-        return new TransactionOptions(Isolation.SESSION, Access.READ_WRITE, false, timeout, deadline, "", false, null, null);
+        return new TransactionOptions(Isolation.SESSION, Access.READ_WRITE, false, timeout, deadline, "", false, null, null, null);
     }
 
     private static ConnectTransactRetryBuilder hazardous() {

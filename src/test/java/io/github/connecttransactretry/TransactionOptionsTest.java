@@ -20,7 +20,7 @@ class TransactionOptionsTest {
     @Test
     void theDefaultsAreTheSessionsOwnIsolationAndThirtySeconds() {
         assertEquals(new TransactionOptions(Isolation.SESSION, Access.READ_WRITE, false, Duration.ofSeconds(30), null, "", false, null,
-                null),
+                null, null),
                 DEFAULTS);
     }
 
@@ -36,7 +36,7 @@ class TransactionOptionsTest {
     @Test
     void eachChangeKeepsTheRest() {
         TransactionOptions rich = new TransactionOptions(Isolation.SERIALIZABLE, Access.READ_ONLY, true, Duration.ofSeconds(7), null,
-                "rich", true, null, null);
+                "rich", true, null, null, null);
         List<Function<TransactionOptions, TransactionOptions>> same = List.of(
                 o -> o.withIsolation(Isolation.SERIALIZABLE), o -> o.withAccess(Access.READ_ONLY), TransactionOptions::asDeferrable,
                 o -> o.withTimeout(Duration.ofSeconds(7)), o -> o.withLabel("rich"), TransactionOptions::withEvidenceAtBegin,
