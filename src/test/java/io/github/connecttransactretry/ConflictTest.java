@@ -113,11 +113,13 @@ class ConflictTest {
                 add(tx.connection(), 2 - thread);
                 return tx.attempt();
             }));
-            assertEquals(3, attempts.stream().mapToInt(Integer::intValue).sum(), "one of the two is the victim, once");
+            // More than one if the victim is back at its first row before the other one has been woken.
+            int victims = attempts.stream().mapToInt(Integer::intValue).sum() - 2;
+            assertTrue(victims >= 1, "one of the two is the victim");
+            assertEquals(victims, failures().size());
         }
         assertEquals("2,2", database.ask("SELECT string_agg(balance::text, ',') FROM account"));
         assertEquals(List.of("40P01 CONFLICT"), kinds(failures()));
-        assertEquals(1, failures().size());
     }
 
     @Test
