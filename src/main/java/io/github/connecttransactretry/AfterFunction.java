@@ -3,7 +3,6 @@ package io.github.connecttransactretry;
 import io.github.connecttransactretry.classify.SqlState;
 import io.github.connecttransactretry.ground.TransactionState;
 import java.sql.SQLException;
-import java.sql.SQLTimeoutException;
 import java.sql.Statement;
 
 /** The look at what the function left behind, before anything is committed. For one thread. */
@@ -41,7 +40,7 @@ final class AfterFunction {
         if (Thread.currentThread().isInterrupted()) {
             throw new InterruptedException("interrupted before COMMIT");
         }
-        requireTime();
+        journey.requireTime("to begin the COMMIT");
     }
 
     private SQLException lossSeen() {
@@ -61,11 +60,5 @@ final class AfterFunction {
             return SqlState.carrier(aborted).orElse(aborted);
         }
         return new SQLException("the transaction has failed", SqlState.IN_FAILED_SQL_TRANSACTION);
-    }
-
-    void requireTime() throws SQLException {
-        if (journey.deadline().hasPassed()) {
-            throw new SQLTimeoutException("no time was left to begin the COMMIT");
-        }
     }
 }

@@ -80,6 +80,7 @@ final class Attempt<T, X extends Exception> {
         circuit.enter();
         lease = engine.connector().take(journey);
         circuit.connected(lease.isAsked());
+        journey.requireTime("to begin the transaction");
         if (!lease.session().pooled()) {
             stay = engine.labels().enter(lease.physical().backendPid(), journey.options().label());
         }
@@ -130,6 +131,7 @@ final class Attempt<T, X extends Exception> {
     }
 
     private T body() throws X, SQLException, InterruptedException {
+        journey.requireTime("to call the function");
         phase = Phase.BODY;
         byFunction = true;
         T value = engine.insideFunction(function, transaction);
@@ -160,7 +162,7 @@ final class Attempt<T, X extends Exception> {
             phase = Phase.EVIDENCE;
             row.keep(value);
             evidence.seal();
-            after.requireTime();
+            journey.requireTime("to begin the COMMIT");
         }
     }
 

@@ -11,6 +11,7 @@ import io.github.connecttransactretry.pacing.CircuitBreaker;
 import io.github.connecttransactretry.pacing.Pace;
 import io.github.connecttransactretry.pacing.RetryBudget;
 import io.github.connecttransactretry.pacing.RetryPolicy;
+import java.sql.SQLTimeoutException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.EnumMap;
@@ -68,6 +69,12 @@ final class Journey {
 
     List<AttemptFailure> failures() {
         return failures;
+    }
+
+    void requireTime(String what) throws SQLTimeoutException {
+        if (deadline.hasPassed()) {
+            throw new SQLTimeoutException("no time was left " + what);
+        }
     }
 
     Duration elapsed() {

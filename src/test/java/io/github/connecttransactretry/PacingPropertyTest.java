@@ -1,8 +1,10 @@
 package io.github.connecttransactretry;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.zaxxer.hikari.HikariDataSource;
 import io.github.connecttransactretry.chaos.Await;
 import io.github.connecttransactretry.fixtures.ManualTime;
 import io.github.connecttransactretry.fixtures.RecordedEvents;
@@ -152,6 +154,22 @@ class PacingPropertyTest {
             assertTrue(attempts <= policy.maxAttempts(), () -> what + ": " + attempts + " attempts");
             assertEquals(clock.sleeps(), told.of(RetryScheduled.class).stream().map(e -> e.failure().delay()).toList(), what);
         }
+    }
+
+    /** It is known already, so that nothing but the clock says that it is late. */
+    @Test
+    void aConnectionThatComesTooLateIsNotUsed() throws SQLException {
+        List<String> called = new ArrayList<>();
+        TransactionOptions second = TransactionOptions.defaults().withTimeout(Duration.ofSeconds(1));
+        try (HikariDataSource pool = database.pool(1, ""); ConnectTransactRetry engine = ConnectTransactRetry.builder(() -> {
+            time.advance(Duration.ofSeconds(called.size() * 2L));
+            return pool.getConnection();
+        }).connectOnCallerThread().timeSource(time).build()) {
+            engine.execute(second, tx -> called.add("in time"));
+            assertThrows(DeadlineExceededException.class, () -> engine.execute(second, tx -> called.add("late")));
+            assertEquals(0, pool.getHikariPoolMXBean().getActiveConnections());
+        }
+        assertEquals(List.of("in time"), called);
     }
 
     /** All connections are taken: the engine waits on the curve for that, and a conflict in the same call on its own. */
