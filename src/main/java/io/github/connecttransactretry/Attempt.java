@@ -231,6 +231,10 @@ final class Attempt<T, X extends Exception> {
         }
     }
 
+    void acknowledged() {
+        circuit.served();
+    }
+
     /** Throws the connection away, and says so; the call trusts no other of its pool unseen. */
     void evict(boolean staleServer) {
         journey.lostConnection();

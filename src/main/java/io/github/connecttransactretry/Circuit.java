@@ -47,8 +47,15 @@ final class Circuit {
 
     /** There is a connection: one that was asked, or that lay in the pool and may be dead. */
     void connected(boolean asked) {
+        if (passage != null && asked) {
+            tell(passage.reached());
+        }
+    }
+
+    /** The COMMIT was acknowledged, be it on a connection that lay in the pool. */
+    void served() {
         if (passage != null) {
-            tell(asked ? passage.reached() : passage.neither());
+            passage.served();
         }
     }
 

@@ -63,6 +63,7 @@ final class CommitStep<T> {
     }
 
     private AttemptResult<T> acknowledged(SQLWarning warnings) {
+        attempt.acknowledged();
         SQLWarning ridden = ReplicationWarning.in(warnings, lease.driver()::serverRoutine);
         SQLWarning givenUp = ridden != null ? ridden : ReplicationWarning.of(lease.connection(), lease.driver()::serverRoutine);
         boolean inDoubt = givenUp != null && attempt.evidence() != null;

@@ -17,6 +17,7 @@ import io.github.connecttransactretry.pacing.Backoff;
 import io.github.connecttransactretry.pacing.CircuitBreaker;
 import io.github.connecttransactretry.pacing.CircuitBreaker.State;
 import io.github.connecttransactretry.pacing.RetryBudget;
+import io.github.connecttransactretry.pacing.RetryPolicy;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -166,6 +167,27 @@ class StampedeTest {
             assertEquals(0, breaker.counts().opened());
         } catch (SQLException failed) {
             throw new AssertionError(failed);
+        }
+    }
+
+    /** A pool serves without connecting: what failed before and after is not in a row. */
+    @Test
+    void aCommitInBetweenIsAnOutageLess() throws SQLException {
+        CircuitBreaker breaker = breaker(2, false);
+        try (WireProxy refusing = WireProxy.to(server.port());
+                var pool = Pools.hikari(server, server.port(), 1);
+                ConnectTransactRetry away = engine(refusing, new Chronicle()).circuitBreaker(breaker)
+                        .retryPolicy(RetryPolicy.defaults().withMaxAttempts(1)).build();
+                ConnectTransactRetry serving = ConnectTransactRetry.builder(pool).circuitBreaker(breaker).build()) {
+            refusing.refuse(true);
+            for (int round = 0; round < 3; round++) {
+                assertThrows(RetriesExhaustedException.class, () -> away.execute(LONG, tx -> { }));
+                assertEquals(State.CLOSED, breaker.state(), "round " + round);
+                serving.execute(LONG, tx -> tx.connection().createStatement().execute("SELECT 1"));
+            }
+            assertThrows(RetriesExhaustedException.class, () -> away.execute(LONG, tx -> { }));
+            assertThrows(RetriesExhaustedException.class, () -> away.execute(LONG, tx -> { }));
+            assertEquals(State.OPEN, breaker.state());
         }
     }
 

@@ -274,6 +274,17 @@ public final class CircuitBreaker {
             });
         }
 
+        /**
+         * A connection from before was good for a transaction: outages before it are no longer in a row. It closes nothing,
+         * since it does not say that one can connect.
+         */
+        public void served() {
+            say(() -> {
+                outages = state == State.CLOSED ? 0 : outages;
+                return null;
+            });
+        }
+
         /** There was no server to be reached. */
         public Optional<Change> outage() {
             return say(() -> {

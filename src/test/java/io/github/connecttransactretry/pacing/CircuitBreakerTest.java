@@ -102,6 +102,19 @@ class CircuitBreakerTest {
     }
 
     @Test
+    void anOldConnectionThatServesEndsTheRowAndClosesNothing() throws InterruptedException {
+        CircuitBreaker breaker = CircuitBreaker.of(settings(2, Duration.ofMillis(100), false));
+        Passage early = ask(breaker).orElseThrow();
+        outage(breaker);
+        ask(breaker).orElseThrow().served();
+        outage(breaker);
+        assertEquals(State.CLOSED, breaker.state());
+        outage(breaker);
+        early.served();
+        assertEquals(State.OPEN, breaker.state());
+    }
+
+    @Test
     void aLateConnectThatReachedTheServerClosesIt() throws InterruptedException {
         CircuitBreaker breaker = CircuitBreaker.of(settings(1, Duration.ofMillis(100), false));
         Passage slow = ask(breaker).orElseThrow();
