@@ -12,8 +12,10 @@ import io.github.connecttransactretry.lab.ScenarioReport;
 import io.github.connecttransactretry.lab.ScenarioRun;
 import io.github.connecttransactretry.lab.ScenarioRun.Setting;
 import io.github.connecttransactretry.lab.Stage;
+import io.github.connecttransactretry.observe.TransactionEvent;
 import io.github.connecttransactretry.outcome.BrokenLedgers;
 import io.github.connecttransactretry.outcome.BrokenResolvers;
+import io.github.connecttransactretry.pacing.RetryPolicy;
 import java.nio.file.Path;
 import java.util.Random;
 import java.util.UUID;
@@ -37,6 +39,7 @@ class BrokenEngineInScenariosTest {
 
     private static final Predicate<AuditReport> DOUBLED = audit -> audit.doubled() > 0;
     private static final Predicate<AuditReport> LOST = audit -> audit.lost() > 0;
+    private static final Predicate<AuditReport> FAILED = audit -> audit.failed() > 0;
 
     private static Road road;
 
@@ -71,10 +74,22 @@ class BrokenEngineInScenariosTest {
                         (engine, schema) -> engine.fencing(false).ledgerWriter(BrokenLedgers.passingOverTombstones(schema))),
                 broken("each token is used twice", "reset-before-commit", OutcomeMode.LEDGER, LOST,
                         (engine, schema) -> engine.tokens(() -> new UUID(0, given.getAndIncrement() / 2))),
+                broken("one token for all attempts of a call", "reset-before-commit", OutcomeMode.LEDGER, FAILED,
+                        (engine, schema) -> onePerCall(engine)),
                 broken("the fence ends a COMMIT in its synchronous wait", "unreplicated-commit", OutcomeMode.STATUS, LOST,
                         (engine, schema) -> engine.fence(BrokenLedgers.endingCommits())),
                 broken("that fence, and nothing is sealed", "unreplicated-commit", OutcomeMode.STATUS, LOST,
                         (engine, schema) -> engine.fence(BrokenLedgers.endingCommits()).resolvers(BrokenResolvers.withoutASeal())));
+    }
+
+    /** Its own tombstone then keeps every later attempt out, until the deadline. */
+    private static ConnectTransactRetryBuilder onePerCall(ConnectTransactRetryBuilder engine) {
+        ThreadLocal<UUID> token = new ThreadLocal<>();
+        return engine.tokens(token::get).retryPolicy(RetryPolicy.defaults().withMaxAttempts(4)).listener(event -> {
+            if (event instanceof TransactionEvent.AttemptStarted started && started.attempt() == 1) {
+                token.set(UUID.randomUUID());
+            }
+        });
     }
 
     private static Arguments broken(String what, String scenario, OutcomeMode mode, Predicate<AuditReport> caught, Setting setting) {
