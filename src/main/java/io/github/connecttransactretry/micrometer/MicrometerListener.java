@@ -13,8 +13,10 @@ import io.micrometer.core.instrument.Tags;
 import io.micrometer.core.instrument.Timer;
 import java.util.Locale;
 import java.util.Objects;
+import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.function.ToDoubleFunction;
 
 /**
@@ -36,6 +38,8 @@ public final class MicrometerListener implements TransactionListener {
     private static final String NONE = "none";
 
     private final MeterRegistry registry;
+    /** The registry holds what its gauges show by weak references only. */
+    private final Queue<Object> watched = new ConcurrentLinkedQueue<>();
     private final Set<String> labels = ConcurrentHashMap.newKeySet();
 
     /**
@@ -48,7 +52,7 @@ public final class MicrometerListener implements TransactionListener {
     }
 
     /**
-     * Shows a breaker as gauges; it is to be held by somebody else too, as an engine does.
+     * Shows a breaker as gauges, for as long as there is this listener.
      *
      * @param name    which, among those of one registry; not null
      * @param breaker not null
@@ -65,7 +69,7 @@ public final class MicrometerListener implements TransactionListener {
     }
 
     /**
-     * Shows a budget as a gauge; it is to be held by somebody else too, as an engine does.
+     * Shows a budget as a gauge, for as long as there is this listener.
      *
      * @param name   which, among those of one registry; not null
      * @param budget not null
@@ -83,6 +87,7 @@ public final class MicrometerListener implements TransactionListener {
     }
 
     private <T> void gauge(String name, Tags tags, T object, ToDoubleFunction<T> value) {
+        watched.add(object);
         Gauge.builder(PREFIX + "." + name, object, value).tags(tags).register(registry);
     }
 

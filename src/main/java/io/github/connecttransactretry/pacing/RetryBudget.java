@@ -18,7 +18,8 @@ public final class RetryBudget {
     private final double perSecond;
     private double tokens;
     private long countedAtNanos;
-    private boolean started;
+    /** The clock of whoever took a token last, null before. */
+    private TimeSource clock;
     private long taken;
     private long refused;
 
@@ -54,7 +55,7 @@ public final class RetryBudget {
      * @return whether there was one
      */
     public synchronized boolean tryTake(TimeSource time) {
-        refill(time.nanoTime());
+        refill(time);
         if (tokens < 1) {
             refused++;
             return false;
@@ -64,16 +65,20 @@ public final class RetryBudget {
         return true;
     }
 
-    private void refill(long now) {
-        if (started) {
+    private void refill(TimeSource time) {
+        long now = time.nanoTime();
+        if (clock != null) {
             tokens = Math.min(most, tokens + Math.max(0, now - countedAtNanos) * perSecond / NANOS_PER_SECOND);
         }
-        started = true;
+        clock = time;
         countedAtNanos = now;
     }
 
-    /** Where it stands now; what has come back since the last retry is not yet counted. */
+    /** Where it stands now. */
     public synchronized Counts counts() {
+        if (clock != null) {
+            refill(clock);
+        }
         return new Counts((int) tokens, taken, refused);
     }
 

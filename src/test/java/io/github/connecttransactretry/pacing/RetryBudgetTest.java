@@ -29,6 +29,9 @@ class RetryBudgetTest {
         time.advance(Duration.ofMillis(1));
         assertTrue(budget.tryTake(time));
         assertFalse(budget.tryTake(time));
+        assertEquals(0, budget.counts().left());
+        time.advance(Duration.ofMillis(1000));
+        assertEquals(2, budget.counts().left(), "come back, though nobody has asked for one");
         time.advance(Duration.ofDays(1));
         assertTrue(budget.tryTake(time) && budget.tryTake(time) && budget.tryTake(time));
         assertFalse(budget.tryTake(time), "more than it holds");
