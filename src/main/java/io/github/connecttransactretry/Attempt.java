@@ -38,7 +38,7 @@ final class Attempt<T, X extends Exception> {
 
     Attempt(Journey journey, TransactionalFunction<T, X> function, Engine engine) {
         this.journey = journey;
-        this.circuit = new Circuit(journey, engine.connector().isPooled());
+        this.circuit = new Circuit(journey, engine);
         this.function = function;
         this.engine = engine;
         this.sight = new ConflictSight(engine.drivers(), engine.labels());
@@ -198,7 +198,7 @@ final class Attempt<T, X extends Exception> {
         if (lease != null) {
             end(verdict, lost, sqlState, thrown);
         } else {
-            circuit.failed(verdict, sqlState);
+            circuit.failed(verdict, thrown);
         }
         return new AttemptResult.NotCommitted<>(new Failed(phase, thrown, sqlState, verdict, byFunction, lostBody,
                 keyTaken && thrown == raised, sight.of(raised, SqlState.of(raised).orElse(null), verdict)), transaction);

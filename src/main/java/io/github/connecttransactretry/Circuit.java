@@ -1,8 +1,10 @@
 package io.github.connecttransactretry;
 
+import io.github.connecttransactretry.classify.SqlState;
 import io.github.connecttransactretry.classify.Verdict;
 import io.github.connecttransactretry.observe.TransactionEvent;
 import io.github.connecttransactretry.pacing.CircuitBreaker;
+import java.sql.SQLException;
 import java.sql.SQLTimeoutException;
 import java.util.List;
 import java.util.Optional;
@@ -11,18 +13,12 @@ import java.util.Optional;
 final class Circuit {
 
     private final Journey journey;
-    private final boolean pooled;
+    private final Engine engine;
     private CircuitBreaker.Passage passage;
-    private long enteredNanos;
 
-    /**
-     * For one attempt.
-     *
-     * @param pooled whether its connection may come from a pool, so that waiting for it in vain says nothing of the server
-     */
-    Circuit(Journey journey, boolean pooled) {
+    Circuit(Journey journey, Engine engine) {
         this.journey = journey;
-        this.pooled = pooled;
+        this.engine = engine;
     }
 
     /** Lets the attempt through to connect, now or when the server is back. */
@@ -37,7 +33,6 @@ final class Circuit {
         }
         passage = granted.orElseThrow(() -> new CircuitOpenException("the circuit breaker is open: the server was away when it was"
                 + " last tried, and is tried again soon", null, List.of()));
-        enteredNanos = journey.settings().time().nanoTime();
         tell(passage.change());
         if (passage.isProbe()) {
             // One that lay in the pool unseen would be no proof.
@@ -59,23 +54,31 @@ final class Circuit {
         }
     }
 
-    /** Connecting failed. */
-    void failed(Verdict verdict, String sqlState) {
+    /** Connecting failed. What a classifier of the user's makes of it decides on the call, not on whether there is a server. */
+    void failed(Verdict verdict, Throwable thrown) {
         if (passage == null) {
             return;
         }
-        if (verdict == Verdict.OUTAGE || verdict == Verdict.SATURATION && sqlState == null && !pooled && wasSilent()) {
+        SQLException carrier = SqlState.carrier(thrown).orElse(null);
+        boolean answered = engine.drivers().isServerReply(carrier) || verdict == Verdict.STALE_SERVER;
+        if (verdict == Verdict.OUTAGE || isLoss(carrier) && !answered || carrier == null && wasSilent()) {
             tell(passage.outage());
-        } else if (verdict == Verdict.SATURATION || verdict == Verdict.POOLER_TROUBLE || sqlState == null) {
-            // A pooler's trouble may be that its server is away.
-            tell(passage.neither());
-        } else {
+        } else if (answered && verdict != Verdict.POOLER_TROUBLE) {
             tell(passage.reached());
+        } else {
+            tell(passage.neither());
         }
     }
 
+    /** Without the word of a pooler, whose trouble may be that its server is away, or something else. */
+    private static boolean isLoss(SQLException carrier) {
+        return carrier != null && SqlState.isConnectionLoss(carrier.getSQLState())
+                && !SqlState.PROTOCOL_VIOLATION.equals(carrier.getSQLState());
+    }
+
     private boolean wasSilent() {
-        return journey.settings().time().nanoTime() - enteredNanos >= journey.settings().breaker().longestConnect().toNanos();
+        return journey.connecting().compareTo(journey.settings().breaker().longestConnect()) >= 0
+                && engine.connector().isEmpty();
     }
 
     private void tell(Optional<CircuitBreaker.Change> change) {

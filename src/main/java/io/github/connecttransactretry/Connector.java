@@ -55,6 +55,7 @@ final class Connector {
      */
     private Lease takeOne(Journey journey) throws SQLException, InterruptedException {
         door.enter(journey.deadline());
+        journey.connectBegins();
         Lease lease;
         try {
             lease = borrow(journey.deadline());
@@ -121,9 +122,9 @@ final class Connector {
         }
     }
 
-    /** Whether waiting for a connection may be waiting for other callers, not for a server. */
-    boolean isPooled() {
-        return pool.isPooled();
+    /** Whether there is nobody whose connection could be waited for, so that who waits in vain waits for the server. */
+    boolean isEmpty() {
+        return pool.isEmpty();
     }
 
     /** Has the connection learnt anew when it is taken next, and the server looked at again. */

@@ -40,6 +40,7 @@ final class Journey {
     private String leastTimeline;
     private int keyRefusals;
     private Throwable lastThrown;
+    private Long connectBeganNanos;
     private boolean commitSent;
 
     Journey(Settings settings, TransactionOptions options) {
@@ -118,7 +119,18 @@ final class Journey {
     void startAttempt() {
         attempt++;
         attemptStartedNanos = settings.time().nanoTime();
+        connectBeganNanos = null;
         tell(new TransactionEvent.AttemptStarted(options.label(), attempt));
+    }
+
+    /** It has come past the others who want a connection, and waits for one. */
+    void connectBegins() {
+        connectBeganNanos = settings.time().nanoTime();
+    }
+
+    /** For how long it has waited since; zero if it has not come so far. */
+    Duration connecting() {
+        return connectBeganNanos == null ? Duration.ZERO : Duration.ofNanos(settings.time().nanoTime() - connectBeganNanos);
     }
 
     /** From now on its COMMIT may be done, until {@link #commitSettled} says what became of it. */

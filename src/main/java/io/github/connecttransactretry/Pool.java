@@ -36,9 +36,9 @@ final class Pool {
         return source;
     }
 
-    /** Any {@code DataSource} may be a pool. */
-    boolean isPooled() {
-        return dataSource != null;
+    /** Whether waiting for a connection is waiting for the server, and not for other callers. Any {@code DataSource} may be a pool. */
+    boolean isEmpty() {
+        return dataSource == null || support != null && support.isEmpty(dataSource);
     }
 
     void evict(Connection connection) {

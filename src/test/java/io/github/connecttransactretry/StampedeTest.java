@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.connecttransactretry.chaos.Await;
+import io.github.connecttransactretry.classify.Verdict;
 import io.github.connecttransactretry.drill.PostgresServer;
 import io.github.connecttransactretry.drill.WireAction;
 import io.github.connecttransactretry.drill.WireProxy;
@@ -22,8 +23,10 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentSkipListSet;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import javax.sql.DataSource;
 import org.junit.jupiter.api.AfterAll;
@@ -204,6 +207,64 @@ class StampedeTest {
             assertEquals(State.CLOSED, breaker.state());
             TransactionOptions patient = TransactionOptions.defaults().withTimeout(Duration.ofMillis(500));
             assertThrows(DeadlineExceededException.class, () -> executor.execute(patient, tx -> { }));
+            assertEquals(State.OPEN, breaker.state());
+        }
+    }
+
+    /** HikariCP's own timeout is longer than the call's: it does not get to say that there is no server. */
+    @Test
+    void aPoolWithoutASingleConnectionOpensItAndAFullOneDoesNot() throws SQLException {
+        CircuitBreaker breaker = CircuitBreaker.of(new CircuitBreaker.Settings(1, Backoff.fixed(Duration.ofMinutes(5)), false,
+                Duration.ZERO, Duration.ofMillis(200)));
+        TransactionOptions patient = TransactionOptions.defaults().withTimeout(Duration.ofMillis(500));
+        try (WireProxy proxy = WireProxy.to(server.port());
+                var pool = Pools.hikari(server, proxy.port(), 1);
+                ConnectTransactRetry executor = ConnectTransactRetry.builder(pool).circuitBreaker(breaker).build()) {
+            try (Connection held = hold(pool)) {
+                assertThrows(DeadlineExceededException.class, () -> executor.execute(patient, tx -> { }));
+                assertEquals(State.CLOSED, breaker.state());
+                proxy.refuse(true);
+                proxy.cutAll();
+                pool.evictConnection(held);
+            }
+            Await.until("the pool to be empty", BOUND, () -> pool.getHikariPoolMXBean().getTotalConnections() == 0);
+            assertThrows(DeadlineExceededException.class, () -> executor.execute(patient, tx -> { }));
+            assertEquals(State.OPEN, breaker.state());
+        }
+    }
+
+    /** Those in front of the door wait for other callers. */
+    @Test
+    void aDoorThatIsMerelyCrowdedOpensNothing() throws Exception {
+        CircuitBreaker breaker = CircuitBreaker.of(new CircuitBreaker.Settings(1, Backoff.fixed(Duration.ofMinutes(5)), false,
+                Duration.ZERO, Duration.ofMillis(100)));
+        CountDownLatch inside = new CountDownLatch(1);
+        CountDownLatch over = new CountDownLatch(1);
+        try (ConnectTransactRetry executor = ConnectTransactRetry.builder(Pools.plain(server, server.port())).mostInPool(1)
+                .circuitBreaker(breaker).build()) {
+            Thread holder = new Thread(() -> executor.execute(LONG, tx -> {
+                inside.countDown();
+                Await.until("the other's end", BOUND, () -> over.getCount() == 0);
+            }));
+            holder.start();
+            assertTrue(inside.await(BOUND.toSeconds(), TimeUnit.SECONDS));
+            assertThrows(DeadlineExceededException.class, () -> executor.execute(
+                    TransactionOptions.defaults().withTimeout(Duration.ofMillis(400)), tx -> { }));
+            over.countDown();
+            holder.join();
+            assertEquals(State.CLOSED, breaker.state());
+        }
+    }
+
+    /** Whoever gives up at once on a server that is away has not reached it. */
+    @Test
+    void aClassifierOfOnesOwnDoesNotHideAnOutage() {
+        CircuitBreaker breaker = breaker(1, false);
+        try (WireProxy proxy = WireProxy.to(server.port());
+                ConnectTransactRetry executor = engine(proxy, new Chronicle()).circuitBreaker(breaker)
+                        .classifier(failure -> Optional.of(Verdict.PERMANENT)).build()) {
+            proxy.refuse(true);
+            assertThrows(TransactionFailedException.class, () -> executor.execute(LONG, tx -> { }));
             assertEquals(State.OPEN, breaker.state());
         }
     }

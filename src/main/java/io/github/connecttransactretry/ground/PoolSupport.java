@@ -27,6 +27,14 @@ public interface PoolSupport {
     /** The longest that the pool lets a caller wait for a connection, its own check of the connection included. */
     Duration longestWait(DataSource pool);
 
+    /**
+     * Whether the pool has no connection at all, neither lent nor idle, so that whoever waits for one waits for the server. False
+     * if it cannot tell.
+     */
+    default boolean isEmpty(DataSource pool) {
+        return false;
+    }
+
     /** Why this pool would hand out connections with a transaction open already, settings named; empty if it does not. */
     Optional<String> openTransactionHazard(DataSource pool);
 

@@ -1,6 +1,7 @@
 package io.github.connecttransactretry.hikari;
 
 import com.zaxxer.hikari.HikariDataSource;
+import com.zaxxer.hikari.HikariPoolMXBean;
 import com.zaxxer.hikari.util.Credentials;
 import com.zaxxer.hikari.util.DriverDataSource;
 import io.github.connecttransactretry.ground.ConnectionSource;
@@ -72,6 +73,12 @@ public final class HikariPoolSupport implements PoolSupport {
         HikariDataSource hikari = hikari(pool).orElseThrow();
         // A borrowed connection that is found dead costs one validation beyond the borrow's own limit (HikariPool.getConnection).
         return Duration.ofMillis(hikari.getConnectionTimeout()).plusMillis(hikari.getValidationTimeout());
+    }
+
+    @Override
+    public boolean isEmpty(DataSource pool) {
+        HikariPoolMXBean started = hikari(pool).orElseThrow().getHikariPoolMXBean();
+        return started == null || started.getTotalConnections() == 0;
     }
 
     @Override

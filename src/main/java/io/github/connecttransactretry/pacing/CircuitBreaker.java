@@ -39,7 +39,8 @@ public final class CircuitBreaker {
      * @param waits          whether callers wait while it is open, rather than being rejected
      * @param spread         those who have waited go on within this time, each at a moment of its own; not negative
      * @param longestConnect a connect that got no answer for so long is an outage, and a probe that takes longer makes room
-     *                       for the next one; positive. Behind a pool it is the pool that has to tell
+     *                       for the next one; positive. Behind a pool that lends connections
+     *                       it is the pool that has to tell
      */
     public record Settings(int outages, Backoff pause, boolean waits, Duration spread, Duration longestConnect) {
 
@@ -94,6 +95,8 @@ public final class CircuitBreaker {
     private Duration lastPause = Duration.ZERO;
     private long untilNanos;
     private long probe;
+    /** How often it closed. What a passage from before says of the server is out of date. */
+    private long closings;
     private long opened;
     private long probes;
     private long rejected;
@@ -139,7 +142,7 @@ public final class CircuitBreaker {
         return settings.waits() && state() != State.CLOSED;
     }
 
-    /** For how long a connect may be without an answer before that is an outage. */
+    /** For how long a connect may be without an answer before that is an outage; positive. */
     public Duration longestConnect() {
         return settings.longestConnect();
     }
@@ -181,11 +184,11 @@ public final class CircuitBreaker {
                     together = true;
                     await(time, deadline);
                 }
+                if (!together) {
+                    return Optional.of(new Passage(time, 0, null));
+                }
             } finally {
                 lock.unlock();
-            }
-            if (!together) {
-                return Optional.of(new Passage(time, 0, null));
             }
             // It may open again meanwhile: once more from the start.
             sleepAMoment(time, deadline);
@@ -228,6 +231,7 @@ public final class CircuitBreaker {
     }
 
     private Change close() {
+        closings++;
         outages = 0;
         pauses = 0;
         lastPause = Duration.ZERO;
@@ -248,6 +252,7 @@ public final class CircuitBreaker {
         private final TimeSource time;
         private final long number;
         private final Change change;
+        private final long begun = closings;
         private boolean said;
 
         private Passage(TimeSource time, long number, Change change) {
@@ -291,7 +296,7 @@ public final class CircuitBreaker {
                 if (isProbe()) {
                     return isCurrent() ? open(time, false) : null;
                 }
-                if (state == State.CLOSED && ++outages >= settings.outages()) {
+                if (state == State.CLOSED && begun == closings && ++outages >= settings.outages()) {
                     opened++;
                     return open(time, false);
                 }

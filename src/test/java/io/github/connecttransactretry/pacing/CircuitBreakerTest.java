@@ -114,6 +114,21 @@ class CircuitBreakerTest {
         assertEquals(State.OPEN, breaker.state());
     }
 
+    /** They began before it closed, and say nothing of the server since. */
+    @Test
+    void lateFailuresOfAnOutageThatIsOverOpenNothing() throws InterruptedException {
+        CircuitBreaker breaker = CircuitBreaker.of(settings(1, Duration.ofMillis(100), false));
+        List<Passage> slow = List.of(ask(breaker).orElseThrow(), ask(breaker).orElseThrow());
+        outage(breaker);
+        time.advance(Duration.ofMillis(100));
+        ask(breaker).orElseThrow().reached();
+        for (Passage late : slow) {
+            assertEquals(Optional.empty(), late.outage());
+        }
+        assertEquals(State.CLOSED, breaker.state());
+        assertEquals(State.OPEN, outage(breaker).orElseThrow().to());
+    }
+
     @Test
     void aLateConnectThatReachedTheServerClosesIt() throws InterruptedException {
         CircuitBreaker breaker = CircuitBreaker.of(settings(1, Duration.ofMillis(100), false));
@@ -159,7 +174,6 @@ class CircuitBreakerTest {
     void whoGoesOnLooksAgainWhetherItIsOpen() throws Exception {
         CircuitBreaker breaker = CircuitBreaker.of(new Settings(1, Backoff.fixed(LONG), true, Duration.ofMillis(1), LONG));
         Passage slow = ask(breaker).orElseThrow();
-        Passage late = ask(breaker).orElseThrow();
         Passage last = ask(breaker).orElseThrow();
         outage(breaker);
         AtomicInteger sleeps = new AtomicInteger();
@@ -182,7 +196,11 @@ class CircuitBreakerTest {
             @Override
             public void sleep(Duration length) {
                 if (sleeps.incrementAndGet() == 1) {
-                    late.outage();
+                    try {
+                        CircuitBreakerTest.this.outage(breaker);
+                    } catch (InterruptedException e) {
+                        throw new IllegalStateException(e);
+                    }
                 }
             }
         };
