@@ -24,6 +24,9 @@ final class FileTurn implements Closeable {
 
     private static final Map<Path, ReentrantLock> INSIDE = new ConcurrentHashMap<>();
     private static final Duration BETWEEN_LOOKS = Duration.ofMillis(2);
+    /** Each of those before writes for all who wait, so that nobody waits for more than two or three flushes. */
+    private static final Duration LONGEST_INSIDE = Duration.ofSeconds(10);
+    private static final Duration LONGEST_BETWEEN_PROCESSES = Duration.ofMillis(500);
 
     private final ReentrantLock inside;
     private final FileChannel channel;
@@ -41,19 +44,19 @@ final class FileTurn implements Closeable {
      * @throws IOException          if it does not come in time, or a file cannot be opened
      * @throws InterruptedException if the thread is interrupted
      */
-    static FileTurn take(Path file, Duration atMost, FileAttribute<?>... attributes) throws IOException, InterruptedException {
-        long end = System.nanoTime() + atMost.toNanos();
+    static FileTurn take(Path file, FileAttribute<?>... attributes) throws IOException, InterruptedException {
         ReentrantLock inside = INSIDE.computeIfAbsent(file, any -> new ReentrantLock(true));
-        if (!inside.tryLock(atMost.toNanos(), TimeUnit.NANOSECONDS)) {
-            throw tooLong(file, atMost);
+        if (!inside.tryLock(LONGEST_INSIDE.toNanos(), TimeUnit.NANOSECONDS)) {
+            throw tooLong(file, LONGEST_INSIDE);
         }
+        long end = System.nanoTime() + LONGEST_BETWEEN_PROCESSES.toNanos();
         FileChannel channel = null;
         try {
             channel = FileChannel.open(file.resolveSibling(file.getFileName() + ".lock"),
                     Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE), attributes);
             while (!isLocked(channel)) {
                 if (System.nanoTime() - end >= 0) {
-                    throw tooLong(file, atMost);
+                    throw tooLong(file, LONGEST_BETWEEN_PROCESSES);
                 }
                 TimeSource.system().sleep(BETWEEN_LOOKS);
             }

@@ -2,17 +2,22 @@ package io.github.connecttransactretry.deadletter;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import ch.qos.logback.classic.Level;
+import io.github.connecttransactretry.chaos.Await;
 import io.github.connecttransactretry.fixtures.CapturedLog;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -99,6 +104,50 @@ class JsonLinesDeadLettersTest {
         assertEquals(80, Files.readAllLines(file).size());
         assertEquals(Set.copyOf(put), Set.copyOf(letters.open()));
         assertEquals(put.size(), letters.open().size(), "a letter came twice");
+    }
+
+    /** Many end at the same deadline: nobody waits for a flush of each. */
+    @Test
+    void manyAtOnceAreAllKept() throws Exception {
+        LetterFile writing = new LetterFile(letters.file());
+        ExecutorService pool = Executors.newFixedThreadPool(200);
+        try {
+            List<CompletableFuture<Void>> all = new ArrayList<>();
+            try (FileTurn turn = FileTurn.take(letters.file())) {
+                assertNotNull(turn);
+                for (int i = 0; i < 200; i++) {
+                    String payload = "at once " + i;
+                    all.add(CompletableFuture.runAsync(() -> put(writing, payload), pool));
+                }
+                Await.until("all to wait", Duration.ofSeconds(20), () -> writing.writers() == 200);
+            }
+            all.forEach(CompletableFuture::join);
+        } finally {
+            pool.shutdown();
+        }
+        assertEquals(200, letters.open().size());
+        assertEquals(0, writing.writers());
+        assertEquals(200, Files.readAllLines(file).size());
+    }
+
+    private static void put(LetterFile into, String payload) {
+        try {
+            into.append((Letters.failed(payload).toJson() + "\n").getBytes(StandardCharsets.US_ASCII));
+        } catch (IOException lost) {
+            throw new UncheckedIOException(lost);
+        }
+    }
+
+    /** However long it takes to read them, letters are written meanwhile. */
+    @Test
+    void whoReadsKeepsNobodyFromWriting() throws IOException {
+        LetterFile same = new LetterFile(letters.file());
+        put(same, "first");
+        try (InputStream reading = same.contents()) {
+            put(same, "second");
+            assertEquals(1, new String(reading.readAllBytes(), StandardCharsets.UTF_8).lines().count());
+        }
+        assertEquals(2, letters.open().size());
     }
 
     @Test
