@@ -30,7 +30,7 @@ final class ConflictSight {
     private volatile Sighting last;
 
     /** Of the last statement that failed. */
-    private record Sighting(String sqlState, Conflict conflict) {
+    private record Sighting(SQLException error, Conflict conflict) {
     }
 
     ConflictSight(Drivers drivers, BackendLabels labels) {
@@ -52,7 +52,7 @@ final class ConflictSight {
     void statementFailed(SQLException error, String sql, long began) {
         last = null;
         try {
-            last = new Sighting(error.getSQLState(), look(error, sql, began));
+            last = new Sighting(error, look(error, sql, began));
         } catch (RuntimeException | StackOverflowError broken) {
             // The server's error matters more, also to a function that is deep in its stack.
             LOG.debug("where a statement met another transaction cannot be told", broken);
@@ -78,10 +78,10 @@ final class ConflictSight {
             return null;
         }
         Sighting seen = last;
-        if (seen != null && seen.sqlState() != null && seen.sqlState().equals(sqlState)) {
-            return seen.conflict();
-        }
-        return look(SqlState.carrier(thrown).orElse(null), null, labels.last());
+        SQLException carrier = SqlState.carrier(thrown).orElse(null);
+        // The very error: one that was caught before may have had the same SQLSTATE.
+        boolean same = seen != null && carrier != null && SqlState.carrier(seen.error()).orElse(null) == carrier;
+        return same ? seen.conflict() : look(carrier, null, labels.last());
     }
 
     private Conflict look(SQLException error, String sql, long began) {

@@ -293,6 +293,20 @@ class ConflictSightTest {
     }
 
     /** What is no conflict with another transaction is not in the report at all. */
+    /** The one that a savepoint made good has the same SQLSTATE, and is not what the call ended with. */
+    @Test
+    void anErrorThatWasMadeGoodIsNotTheOneOfCommit() throws SQLException {
+        execute("UPDATE account SET n = id", "ALTER TABLE account ADD CONSTRAINT later UNIQUE (n) DEFERRABLE INITIALLY DEFERRED");
+        assertThrows(TransactionFailedException.class, () -> engine.execute(tx -> {
+            run(tx, "SAVEPOINT before");
+            assertThrows(SQLException.class, () -> run(tx, "INSERT INTO \"Odd \"\" name\" VALUES (1, 1)"));
+            run(tx, "ROLLBACK TO before");
+            run(tx, "UPDATE account SET n = 2 WHERE id = 1");
+        }));
+        assertEquals("account", only().relation());
+        assertEquals("later", only().constraint());
+    }
+
     @Test
     void otherFailuresAreNoConflicts() {
         assertThrows(SQLException.class, () -> engine.execute(tx -> run(tx, "SELECT 1 / 0")));

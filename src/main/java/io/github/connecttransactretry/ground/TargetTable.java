@@ -21,9 +21,12 @@ public final class TargetTable {
 
     private static final Pattern WRITES = pattern(
             "(?:UPDATE|DELETE\\s++FROM|INSERT\\s++INTO|MERGE\\s++INTO|LOCK(?:\\s++TABLE)?+)\\s++" + ONLY + NAMES);
-    /** Parentheses are passed over whole: EXTRACT has a FROM of its own. A name with one behind it is a function. */
+    /**
+     * Parentheses are passed over whole: EXTRACT has a FROM of its own, and so has IS DISTINCT FROM. A name with a parenthesis
+     * behind it is a function.
+     */
     private static final Pattern READS = pattern(
-            "SELECT\\s(?:[^('\"$;]|\\([^()'\"]*+\\))*?\\sFROM\\s++" + ONLY + NAMES + "(?!\\s*+\\()");
+            "(SELECT\\s(?:[^('\"$;]|\\([^()'\"]*+\\))*?)(?<!\\sDISTINCT\\s{0,9})\\sFROM\\s++" + ONLY + NAMES + "(?!\\s*+\\()");
     private static final Pattern ALL_NAMES = Pattern.compile(NAMES);
     private static final Pattern ONE_NAME = Pattern.compile(NAME);
 
@@ -54,7 +57,9 @@ public final class TargetTable {
             return unquoted(found.group(1));
         }
         found = READS.matcher(beginning);
-        return found.lookingAt() ? unquoted(found.group(1)) : null;
+        // A comment among the columns may hold anything.
+        boolean plain = found.lookingAt() && !found.group(1).contains("--") && !found.group(1).contains("/*");
+        return plain ? unquoted(found.group(2)) : null;
     }
 
     /** Without the schema that hardly anybody writes, so that a table has one name however it was learnt. */

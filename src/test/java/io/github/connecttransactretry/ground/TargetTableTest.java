@@ -25,6 +25,8 @@ class TargetTableTest {
         "LOCK account IN SHARE MODE | account",
         "SELECT n FROM account WHERE id = 1 FOR UPDATE | account",
         "SELECT * FROM account | account",
+        "SELECT a IS DISTINCT FROM b, c FROM account | account",
+        "SELECT a IS NOT DISTINCT  FROM b FROM account | account",
         "SELECT 1 FROM ONLY \"public\".\"account\" x FOR KEY SHARE OF x | account",
         "SELECT extract(year FROM born), count(*) FROM person | person",
         "UPDATE konto_ü SET n = 1 | konto_ü"})
@@ -37,7 +39,8 @@ class TargetTableTest {
         "", "COMMIT", "WITH x AS (SELECT 1) UPDATE account SET n = 1", "UPDATE a SET n = 1; UPDATE b SET n = 1",
         "SELECT bump(1)", "SELECT * FROM generate_series(1, 2)", "SELECT * FROM (SELECT 1) x", "SELECT 'x FROM y'",
         "SELECT nested(inner(1) FROM a) FROM b", "TABLE account", "UPDATED account", "-- UPDATE account SET n = 1",
-        "CALL update_account()", "/* open UPDATE account"})
+        "CALL update_account()", "SELECT n -- FROM old\n FROM account", "SELECT n /* FROM old */ FROM account",
+        "SELECT count(/* FROM old */ n) FROM account", "SELECT a IS DISTINCT FROM b", "/* open UPDATE account"})
     void whatDoesNotSayItPlainlySaysNothing(String sql) {
         assertNull(TargetTable.of(sql));
     }
