@@ -2,18 +2,26 @@ package io.github.connecttransactretry.optimistic;
 
 import java.math.BigDecimal;
 import java.sql.Timestamp;
+import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.LocalDateTime;
 import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
 import java.time.ZonedDateTime;
+import java.time.format.DateTimeFormatter;
+import java.time.format.DateTimeFormatterBuilder;
 import java.time.temporal.Temporal;
+import java.time.temporal.TemporalAccessor;
+import java.util.Locale;
 import java.util.Objects;
 
 /** Two versions of a row beside each other, the caller's in whatever type it came, the server's as it was read. */
 final class Versions {
 
+    private static final DateTimeFormatter PRINTED = new DateTimeFormatterBuilder().append(DateTimeFormatter.ISO_LOCAL_DATE)
+            .appendPattern("[ ]['T']").append(DateTimeFormatter.ISO_LOCAL_TIME)
+            .optionalStart().parseLenient().appendOffset("+HH:mm:ss", "Z").optionalEnd().toFormatter(Locale.ROOT);
     private static final int NANOS_OF_MICRO = 1000;
     private static final int NANOS_OF_MILLI = 1_000_000;
 
@@ -74,6 +82,9 @@ final class Versions {
     }
 
     private static Temporal point(Object version) {
+        if (version instanceof CharSequence text) {
+            return parsed(text.toString());
+        }
         if (version instanceof LocalDateTime local) {
             return LocalDateTime.ofInstant(inMicros(local.toInstant(ZoneOffset.UTC)), ZoneOffset.UTC);
         }
@@ -82,6 +93,16 @@ final class Versions {
                 : version instanceof ZonedDateTime zoned ? zoned.toInstant()
                 : version instanceof Timestamp timestamp ? timestamp.toInstant() : null;
         return instant == null ? null : inMicros(instant);
+    }
+
+    /** A timestamp as PostgreSQL prints it in ISO style; null for any other text. */
+    private static Temporal parsed(String text) {
+        try {
+            TemporalAccessor found = PRINTED.parseBest(text.trim(), OffsetDateTime::from, LocalDateTime::from);
+            return point(found);
+        } catch (DateTimeException noTimestamp) {
+            return null;
+        }
     }
 
     /** As pgjdbc rounds what it sends: half up. */

@@ -25,6 +25,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Versions of many types: what is read is what is sent, to the last microsecond, in text and in binary. */
 class VersionTypesTest {
@@ -167,6 +168,23 @@ class VersionTypesTest {
         standsStill(VersionedTable.of("timed").key("id").version("n", NextVersion.expression("n")));
         timed("v timestamptz(0)", "1, '2100-01-01'");
         standsStill(VersionedTable.of("timed").key("id").version("v", NextVersion.clock()));
+    }
+
+    /** As a form or an ETag has it, in the server's own print. */
+    @ParameterizedTest
+    @ValueSource(strings = {"2026-01-01 12:00:00.000001+00", "2026-01-01 17:30:00.000001+05:30", "2026-01-01T12:00:00.000001Z"})
+    void aVersionGivenAsTextThatStandsStillIsNoticed(String version) throws SQLException {
+        VersionedTable byTrigger = VersionedTable.of("timed").key("id").version("v", NextVersion.byDatabase());
+        timed("v timestamptz", "1, '2026-01-01 12:00:00.000001+00'");
+        try (Connection connection = database.plain("").getConnection()) {
+            connection.setAutoCommit(false);
+            assertTrue(assertThrows(IllegalStateException.class, () -> byTrigger.update(connection, 1, version, Map.of("n", 1)))
+                    .getMessage().contains("is still at version"));
+            connection.rollback();
+            StaleVersionException stale = assertThrows(StaleVersionException.class,
+                    () -> byTrigger.update(connection, 1, version.replace(".000001", ".000000"), Map.of("n", 1)));
+            assertEquals(Duration.ofNanos(1000), stale.timeGap().orElseThrow());
+        }
     }
 
     private static void standsStill(VersionedTable table) throws SQLException {
