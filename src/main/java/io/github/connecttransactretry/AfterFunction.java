@@ -20,7 +20,11 @@ final class AfterFunction {
 
     /** Whether the function ended the transaction by itself, so that what it did may be committed and a retry would double it. */
     boolean hasEnded() {
-        return lease.physical().transactionState() == TransactionState.IDLE && guard.hasBegun() && !lease.isLost();
+        boolean ended = lease.physical().transactionState() == TransactionState.IDLE && guard.hasBegun() && !lease.isLost();
+        if (ended) {
+            journey.endedByFunction();
+        }
+        return ended;
     }
 
     /** What the function did that was refused, or kept to itself. An error comes first: after it a rollback() may well be tried. */

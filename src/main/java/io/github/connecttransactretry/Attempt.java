@@ -150,7 +150,7 @@ final class Attempt<T, X extends Exception> {
     }
 
     private Throwable orEnded(Throwable thrown) {
-        if (thrown instanceof Error || !after.hasEnded()) {
+        if (!after.hasEnded() || thrown instanceof Error) {
             return thrown;
         }
         byFunction = false;

@@ -8,6 +8,7 @@ import io.github.connecttransactretry.observe.TransactionEvent;
 import io.github.connecttransactretry.outcome.CommitEvidence;
 import io.github.connecttransactretry.outcome.CommitOutcome;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Objects;
 import javax.sql.DataSource;
 
@@ -216,7 +217,8 @@ public final class ConnectTransactRetry implements AutoCloseable {
      * row in the ledger is kept: under the call's idempotency key, or one made from the letter's id. Of a call that stayed
      * unknown it is found out first what became of it. Writes no letter itself. Needs an engine that writes a ledger.
      *
-     * @param options of this attempt; the label and the key come from the letter; not null
+     * @param options of this taking up, its time limit for all that it takes together; the label and the key come from the letter;
+     *                not null
      * @param letter  not null
      * @param action  the work, most likely by the letter's payload, not null
      * @param <X>     what it throws
@@ -259,6 +261,10 @@ public final class ConnectTransactRetry implements AutoCloseable {
      */
     public TakeUpReport takeUpAll(TransactionOptions options, DeadLetterBox box, DeadLetterWork work) throws Exception {
         return new TakingUpAll(this, options, box, work).run();
+    }
+
+    Instant now() {
+        return engine.settings().time().now();
     }
 
     /** Lets no further call begin; those that are under way go on to their end. May be called again. */

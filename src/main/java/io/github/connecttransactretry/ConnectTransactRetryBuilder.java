@@ -233,8 +233,8 @@ public final class ConnectTransactRetryBuilder {
     /**
      * Where the letters go of calls that {@linkplain TransactionOptions#withDeadLetter ask for one} and fail for good or stay
      * unknown; if not said, such calls are refused at once. A letter is written on the caller's thread, after the call's end
-     * and outside its time limit, for as long as the sink takes. What the sink throws is added to the call's exception as a
-     * suppressed one, and the letter then goes to the log.
+     * and outside its time limit, for as long as the sink takes. What the sink throws goes to the log, with the letter; if the
+     * call's exception is one of the engine's, it is added to that as a suppressed one too.
      */
     public ConnectTransactRetryBuilder deadLetters(DeadLetterSink sink) {
         this.deadLetters = Objects.requireNonNull(sink, "sink is null: give one, or leave it out");

@@ -45,14 +45,18 @@ final class DeadLetterCase {
         if (lost instanceof InterruptedException) {
             Thread.currentThread().interrupt();
         }
-        if (lost != thrown) {
+        // The function's own exception may be the same each time, and would grow.
+        boolean own = thrown instanceof TransactionRetryException;
+        if (own) {
             thrown.addSuppressed(lost);
         }
         try {
             DeadLetter kept = letter != null ? letter.withoutSaid() : bare(journey, thrown);
             LOG.error("a dead letter could not be kept, and is here: {}", kept.toJson(), lost);
         } catch (Throwable noLog) {
-            thrown.addSuppressed(noLog);
+            if (own) {
+                thrown.addSuppressed(noLog);
+            }
         }
     }
 
@@ -66,11 +70,9 @@ final class DeadLetterCase {
         TransactionOptions options = journey.options();
         IdempotencyKey key = options.idempotencyKey();
         boolean doubted = thrown instanceof CommitOutcomeUnknownException;
-        boolean ended = thrown instanceof TransactionRefusedException
-                && ((TransactionRefusedException) thrown).isEndedByFunction();
         String evidence = doubted
                 ? ((CommitOutcomeUnknownException) thrown).evidence().map(CommitEvidence::toString).orElse(null) : null;
-        boolean unknown = doubted || ended || journey.isCommitOpen();
+        boolean unknown = doubted || journey.isEndedByFunction() || journey.isCommitOpen();
         return new DeadLetter(UUID.randomUUID(), journey.settings().time().now(), options.label(),
                 key == null ? null : key.key(), key == null ? null : key.fingerprint(), key == null ? null : key.codec().name(),
                 journey.attempt(), sqlStates(journey, thrown), thrown.getClass().getName(), said(thrown), unknown, evidence,

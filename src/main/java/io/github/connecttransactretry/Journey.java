@@ -42,6 +42,7 @@ final class Journey {
     private Throwable lastThrown;
     private Long connectBeganNanos;
     private boolean commitSent;
+    private boolean endedByFunction;
 
     Journey(Settings settings, TransactionOptions options) {
         TimeSource time = settings.time();
@@ -147,6 +148,15 @@ final class Journey {
         return commitSent;
     }
 
+    /** The function has ended its transaction itself, so that some of its work may be committed. */
+    void endedByFunction() {
+        endedByFunction = true;
+    }
+
+    boolean isEndedByFunction() {
+        return endedByFunction;
+    }
+
     /** Whether another call with this one's idempotency key was seen to have taken effect. */
     boolean isKeyTaken() {
         return keyRefusals > 0;
@@ -204,8 +214,7 @@ final class Journey {
             return (X) failed.thrown();
         }
         if (failed.thrown() instanceof TransactionRefusedException) {
-            throw new TransactionRefusedException(failed.thrown().getMessage(), failed.thrown().getCause(), failures,
-                    ((TransactionRefusedException) failed.thrown()).isEndedByFunction());
+            throw new TransactionRefusedException(failed.thrown().getMessage(), failed.thrown().getCause(), failures);
         }
         if (failed.thrown() instanceof CircuitOpenException) {
             throw new CircuitOpenException(describe(failed.thrown().getMessage()), lastThrown, failures);

@@ -42,7 +42,7 @@ final class Refusals {
     static TransactionRefusedException endedBySql(Throwable thrownByFunction) {
         return new TransactionRefusedException("the function ended the transaction by SQL, so that what it did before may be"
                 + " committed and what it did after ran outside: return to commit, throw or call rollbackOnly() to roll back",
-                thrownByFunction, List.of(), true);
+                thrownByFunction, List.of());
     }
 
     static TransactionRefusedException stillRunning() {

@@ -17,7 +17,9 @@ final class TakingUp {
 
     TakingUp(ConnectTransactRetry executor, TransactionOptions options, DeadLetter letter) {
         this.executor = executor;
-        this.options = Objects.requireNonNull(options, "options is null: give TransactionOptions.defaults() for nothing special");
+        Objects.requireNonNull(options, "options is null: give TransactionOptions.defaults() for nothing special");
+        // Of all of its calls together: the question what became of it, the look for its key, the work.
+        this.options = options.timeout() == null ? options : options.withDeadline(executor.now().plus(options.timeout()));
         this.letter = Objects.requireNonNull(letter, "letter is null: give one that a DeadLetterBox holds");
         if (options.idempotencyKey() != null || options.deadLetter() != null) {
             throw new IllegalArgumentException("the options have " + (options.deadLetter() != null ? "a dead letter of their own"
@@ -30,7 +32,9 @@ final class TakingUp {
         requireCodec(ResultCodec.none(), "takeUp with its codec and a function");
         AtomicBoolean now = new AtomicBoolean();
         AtomicBoolean undone = new AtomicBoolean();
-        if (!isCommitted(ResultCodec.none())) {
+        if (isCommitted(ResultCodec.none())) {
+            leaveMark();
+        } else {
             executor.run(keyed(ResultCodec.none()), tx -> {
                 action.apply(tx);
                 tx.afterCommit(() -> now.set(true));
@@ -43,6 +47,13 @@ final class TakingUp {
             throw Refusals.rolledBack(letter);
         }
         return now.get();
+    }
+
+    /** Without a key of its own nothing says later, when its id can no longer be asked about, that it was found committed. */
+    private void leaveMark() {
+        if (letter.idempotencyKey() == null) {
+            executor.run(keyed(ResultCodec.none()), tx -> null);
+        }
     }
 
     <T, X extends Exception> T run(ResultCodec<T> codec, TransactionalFunction<T, X> function) throws X {

@@ -1,6 +1,7 @@
 package io.github.connecttransactretry;
 
 import io.github.connecttransactretry.classify.Phase;
+import io.github.connecttransactretry.classify.SqlState;
 import io.github.connecttransactretry.deadletter.DeadLetter;
 import io.github.connecttransactretry.deadletter.DeadLetterBox;
 import io.github.connecttransactretry.observe.AttemptFailure;
@@ -16,6 +17,7 @@ final class TakingUpAll {
     private final DeadLetterBox box;
     private final DeadLetterWork work;
     private final List<TakeUpReport.Failure> failed = new ArrayList<>();
+    private Throwable thrownByWork;
     private int done;
     private int before;
 
@@ -45,7 +47,7 @@ final class TakingUpAll {
 
     private void takeUp(DeadLetter letter) throws Exception {
         boolean now = executor.<Exception>takeUp(options, letter, tx -> {
-            work.apply(tx, letter);
+            apply(tx, letter);
             box.done(tx.connection(), letter);
         });
         if (now) {
@@ -58,15 +60,27 @@ final class TakingUpAll {
         before++;
     }
 
-    private static boolean isHopeless(Exception thrown) {
+    private void apply(Transaction tx, DeadLetter letter) throws Exception {
+        try {
+            work.apply(tx, letter);
+        } catch (Throwable thrown) {
+            thrownByWork = thrown;
+            throw thrown;
+        }
+    }
+
+    /** The next letters would fare no better. What the work threw, perhaps of another database, says nothing of them. */
+    private boolean isHopeless(Exception thrown) {
         if (thrown instanceof InterruptedException || thrown instanceof TransactionInterruptedException
                 || Thread.currentThread().isInterrupted()) {
             return true;
         }
-        if (!(thrown instanceof DeadlineExceededException || thrown instanceof CircuitOpenException)) {
+        if (!(thrown instanceof TransactionRetryException) || thrown == thrownByWork) {
             return false;
         }
         List<AttemptFailure> failures = ((TransactionRetryException) thrown).failures();
-        return !failures.isEmpty() && failures.get(failures.size() - 1).phase() == Phase.CONNECT;
+        AttemptFailure last = failures.isEmpty() ? null : failures.get(failures.size() - 1);
+        return last != null && last.phase() == Phase.CONNECT
+                && (last.sqlState() == null || SqlState.isConnectionLoss(last.sqlState()));
     }
 }

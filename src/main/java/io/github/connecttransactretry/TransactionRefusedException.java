@@ -13,19 +13,7 @@ public final class TransactionRefusedException extends TransactionRetryException
 
     private static final long serialVersionUID = 1L;
 
-    /** Whether the function has ended the transaction itself, so that some of its work may be committed. */
-    private final boolean endedByFunction;
-
     TransactionRefusedException(String message, Throwable cause, List<AttemptFailure> failures) {
-        this(message, cause, failures, false);
-    }
-
-    TransactionRefusedException(String message, Throwable cause, List<AttemptFailure> failures, boolean endedByFunction) {
         super(message, cause, failures);
-        this.endedByFunction = endedByFunction;
-    }
-
-    boolean isEndedByFunction() {
-        return endedByFunction;
     }
 }

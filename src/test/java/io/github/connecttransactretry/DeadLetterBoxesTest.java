@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import ch.qos.logback.classic.Level;
+import com.zaxxer.hikari.HikariDataSource;
 import io.github.connecttransactretry.chaos.Await;
 import io.github.connecttransactretry.deadletter.DeadLetter;
 import io.github.connecttransactretry.deadletter.DeadLetterSink;
@@ -12,8 +14,12 @@ import io.github.connecttransactretry.deadletter.JsonLinesDeadLetters;
 import io.github.connecttransactretry.deadletter.Letters;
 import io.github.connecttransactretry.deadletter.TableDeadLetters;
 import io.github.connecttransactretry.drill.PostgresServer;
+import io.github.connecttransactretry.drill.WireProxy;
+import io.github.connecttransactretry.fixtures.CapturedLog;
+import io.github.connecttransactretry.fixtures.Pools;
 import io.github.connecttransactretry.pacing.Backoff;
 import io.github.connecttransactretry.pacing.CircuitBreaker;
+import io.github.connecttransactretry.pacing.RetryPolicy;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.sql.Connection;
@@ -199,6 +205,53 @@ class DeadLetterBoxesTest {
             assertEquals(new TakeUpReport(0, 1, List.of(), 0), executor.takeUpAll(DEFAULTS, takers(), DeadLetterBoxesTest::work));
             assertEquals(List.of(), takers().open());
             assertDoneOnce(List.of(plain.payload(), "other"));
+        }
+    }
+
+    /** An operator has seen to it by hand, and has left the row at odds with itself. */
+    @Test
+    void rowChangedByHandKeepsNoOtherBack() throws Exception {
+        DeadLetter other = Letters.failed("other");
+        table.put(Letters.failed("changed"));
+        table.put(other);
+        scene.execute("UPDATE " + TABLE + " SET evidence = 'x' WHERE payload = 'changed'");
+        try (CapturedLog log = CapturedLog.ofLibrary(Level.WARN)) {
+            assertEquals(List.of(other), takers().open());
+            assertTrue(log.text().contains("is no dead letter and is skipped"), log::text);
+        }
+    }
+
+    /** A connection whose transaction has failed is nothing to give back to a pool. */
+    @Test
+    void refusedInstallLeavesNoTransactionBehind() throws Exception {
+        try (HikariDataSource pool = new HikariDataSource()) {
+            pool.setDataSource(scene.dataSource(scene.server().port(), "writer"));
+            pool.setMaximumPoolSize(1);
+            TableDeadLetters denied = new TableDeadLetters(pool, "nobody_may", "letters", Duration.ofSeconds(20));
+            assertEquals("42501", assertThrows(SQLException.class, () -> denied.install(pool)).getSQLState());
+            try (Connection next = pool.getConnection(); Statement statement = next.createStatement()) {
+                assertTrue(statement.execute("SELECT 1"));
+            }
+        }
+    }
+
+    /** What work throws of another database's absence is its letter's matter alone; this one's absence is every letter's. */
+    @Test
+    void onlyThisDatabasesAbsenceEndsTheTakingUpEarly() throws Exception {
+        for (String payload : List.of("a", "b", "c")) {
+            file.put(Letters.failed(payload));
+        }
+        RetryPolicy once = RetryPolicy.defaults().withMaxAttempts(1);
+        try (WireProxy elsewhere = WireProxy.to(scene.server().port());
+                ConnectTransactRetry other = ConnectTransactRetry.builder(Pools.plain(scene.server(), elsewhere.port()))
+                        .retryPolicy(once).build();
+                ConnectTransactRetry executor = keyed.engine(new Chronicle()).retryPolicy(once).build()) {
+            elsewhere.refuse(true);
+            TakeUpReport all = executor.takeUpAll(DEFAULTS, file, (tx, letter) -> other.execute(inner -> { }));
+            assertEquals(List.of(3, 0), List.of(all.failed().size(), all.skipped()));
+            scene.proxy().refuse(true);
+            TakeUpReport early = executor.takeUpAll(DEFAULTS, file, DeadLetterBoxesTest::work);
+            assertEquals(List.of(1, 2), List.of(early.failed().size(), early.skipped()));
         }
     }
 

@@ -124,6 +124,20 @@ class DeadLettersTest {
         }
     }
 
+    /** Past the guard it may have committed something, and then died of something else. */
+    @Test
+    void errorAfterACommitOfItsOwnIsUnknown() {
+        try (ConnectTransactRetry executor = engine().build()) {
+            assertThrows(AssertionError.class, () -> executor.execute(ASKING, tx -> {
+                execute(tx, "SELECT 1");
+                tx.connection().unwrap(BaseConnection.class).execSQLUpdate("COMMIT");
+                throw new AssertionError();
+            }));
+            assertTrue(letter().unknown());
+            assertNull(letter().evidence());
+        }
+    }
+
     @Test
     void serversRefusalIsQuotedInItsFirstLine() throws SQLException {
         scene.execute("CREATE TABLE IF NOT EXISTS card (n text PRIMARY KEY)", "INSERT INTO card VALUES ('value-of-a-user') ON CONFLICT DO NOTHING");
@@ -284,7 +298,16 @@ class DeadLettersTest {
             assertSame(own, assertThrows(IOException.class, () -> executor.execute(ASKING, tx -> {
                 throw own;
             })));
-            assertSame(full, own.getSuppressed()[0]);
+            assertEquals(0, own.getSuppressed().length, "it may be the same each time");
+            TransactionFailedException engines = assertThrows(TransactionFailedException.class, () -> executor.execute(ASKING, tx -> {
+                try (Statement statement = tx.connection().createStatement()) {
+                    statement.execute("SELECT 1/0");
+                } catch (SQLException swallowed) {
+                    assertEquals("22012", swallowed.getSQLState());
+                }
+            }));
+            assertSame(full, engines.getSuppressed()[0]);
+            letters.remove(1);
             String line = log.events(Level.ERROR).stream().map(event -> event.getFormattedMessage())
                     .filter(message -> message.contains("dead letter")).findFirst().orElseThrow();
             assertEquals(letter().withoutSaid(), DeadLetter.parse(line.substring(line.indexOf('{'))));

@@ -9,11 +9,14 @@ import io.github.connecttransactretry.deadletter.DeadLetter;
 import io.github.connecttransactretry.drill.WireAction;
 import io.github.connecttransactretry.drill.WireRequest;
 import io.github.connecttransactretry.drill.WireScript;
+import io.github.connecttransactretry.fixtures.ManualTime;
 import io.github.connecttransactretry.idempotency.IdempotencyKey;
 import io.github.connecttransactretry.idempotency.ResultCodec;
+import io.github.connecttransactretry.observe.TransactionEvent;
 import io.github.connecttransactretry.outcome.CommitLedger;
 import java.io.IOException;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -177,6 +180,39 @@ class TakeUpTest {
         }
         assertFalse(done && mode == OutcomeMode.STATUS && effect.equals("first"), "a crash was not noticed");
         assertEquals(done || effect.equals("first") ? List.of(effect) : List.of(), effects(letter));
+    }
+
+    /** What was found once is kept: after the crash the id alone would say nothing. */
+    @Test
+    void committedCallStaysFoundAfterACrash() throws SQLException {
+        DeadLetter letter = unknown(OutcomeMode.STATUS, WireAction.CUT_AFTER, KeyedScene.freshKey(), null);
+        try (ConnectTransactRetry executor = engine().outcome(OutcomeMode.AUTOMATIC).build()) {
+            assertFalse(executor.takeUp(letter, work(letter)));
+            scene.server().crash();
+            scene.server().start();
+            assertFalse(executor.takeUp(letter, work(letter)));
+        }
+        assertEquals(List.of("first"), effects(letter));
+    }
+
+    /** The time limit is for all that a taking up does, not for each of its calls. */
+    @Test
+    void timeOfTheQuestionIsNoLongerThere() throws SQLException {
+        DeadLetter letter = unknown(OutcomeMode.LEDGER, WireAction.HOLD_AND_CUT, KeyedScene.freshKey(), null);
+        ManualTime time = new ManualTime();
+        List<Duration> left = new ArrayList<>();
+        try (ConnectTransactRetry executor = engine().outcome(OutcomeMode.AUTOMATIC).timeSource(time).listener(event -> {
+            if (event instanceof TransactionEvent.OutcomeResolved) {
+                time.advance(Duration.ofSeconds(40));
+            }
+        }).build()) {
+            assertTrue(executor.takeUp(ORDER.withTimeout(Duration.ofSeconds(60)), letter, tx -> {
+                left.add(tx.remaining());
+                KeyedScene.leave(tx, letter.payload(), "later");
+            }));
+        }
+        assertTrue(left.get(0).compareTo(Duration.ofSeconds(20)) <= 0, left::toString);
+        assertEquals(List.of("later"), effects(letter));
     }
 
     @Test

@@ -20,8 +20,8 @@ public interface DeadLetterSink {
     void put(DeadLetter letter) throws Exception;
 
     /**
-     * This sink, and another one for the letters that it does not take. If both throw, so does the whole, with the first's
-     * exception as a suppressed one. A letter whose keeping was in doubt may be in both, under one id.
+     * This sink, and another one for the letters that it does not take. If both throw, so does the whole, with the second's
+     * exception as its cause and the first's as a suppressed one. A letter whose keeping was in doubt may be in both, under one id.
      *
      * @param second not null
      */
@@ -34,10 +34,10 @@ public interface DeadLetterSink {
                 try {
                     second.put(letter);
                 } catch (Throwable both) {
-                    if (both != first) {
-                        both.addSuppressed(first);
-                    }
-                    throw both;
+                    // Not added to the second's, which is the sink's own and may be the same each time.
+                    IllegalStateException neither = new IllegalStateException("neither sink has kept the dead letter", both);
+                    neither.addSuppressed(first);
+                    throw neither;
                 }
             }
         };

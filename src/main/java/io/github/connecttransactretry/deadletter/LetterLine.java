@@ -34,13 +34,21 @@ final class LetterLine {
     static DeadLetter parse(String json) {
         Map<String, String> fields = FlatJson.parse(json);
         try {
-            return new DeadLetter(UUID.fromString(needed(fields, "id")), Instant.parse(needed(fields, "when")),
+            return new DeadLetter(id(needed(fields, "id")), Instant.parse(needed(fields, "when")),
                     needed(fields, "label"), fields.get("idempotencyKey"), fields.get("fingerprint"), fields.get("codec"),
                     Integer.parseInt(needed(fields, "attempts")), sqlStates(needed(fields, "sqlStates")),
                     needed(fields, "thrown"), needed(fields, "said"), Boolean.parseBoolean(needed(fields, "unknown")),
                     fields.get("evidence"), needed(fields, "payload"));
         } catch (NumberFormatException | DateTimeException unreadable) {
             throw new IllegalArgumentException("the dead letter's number or time cannot be read", unreadable);
+        }
+    }
+
+    private static UUID id(String text) {
+        try {
+            return UUID.fromString(text);
+        } catch (IllegalArgumentException quoting) {
+            throw new IllegalArgumentException("the dead letter's id is no UUID");
         }
     }
 

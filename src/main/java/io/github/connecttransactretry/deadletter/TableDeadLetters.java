@@ -1,5 +1,6 @@
 package io.github.connecttransactretry.deadletter;
 
+import io.github.connecttransactretry.ground.OwnTransaction;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -14,6 +15,8 @@ import java.util.Objects;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicReference;
 import javax.sql.DataSource;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Letters in a table, each written in a transaction of its own, on a connection of a {@code DataSource} that is not the failed
@@ -31,6 +34,8 @@ public final class TableDeadLetters implements DeadLetterBox {
 
     /** The table where no other is given. */
     public static final String STANDARD_TABLE = "dead_letter";
+
+    private static final Logger LOG = LoggerFactory.getLogger(TableDeadLetters.class);
 
     private static final Duration DEFAULT_LIMIT = Duration.ofMillis(500);
 
@@ -111,8 +116,8 @@ public final class TableDeadLetters implements DeadLetterBox {
      */
     public void install(DataSource owner) throws SQLException {
         // CREATE ... IF NOT EXISTS by two at once is a unique violation in the catalogue for one of them.
-        execute(owner, "BEGIN; SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('" + STANDARD_SCHEMA + "')); "
-                + ddl() + "; COMMIT");
+        execute(owner, "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('" + STANDARD_SCHEMA + "')); "
+                + ddl());
     }
 
     /**
@@ -127,9 +132,12 @@ public final class TableDeadLetters implements DeadLetterBox {
 
     private static void execute(DataSource owner, String sql) throws SQLException {
         Objects.requireNonNull(owner, "owner is null: give a DataSource of the role that is to own the table");
-        try (Connection connection = owner.getConnection(); Statement statement = connection.createStatement()) {
-            statement.execute(sql);
-            commit(connection);
+        try (Connection connection = owner.getConnection()) {
+            OwnTransaction.run(connection, own -> {
+                try (Statement statement = own.createStatement()) {
+                    return statement.execute(sql);
+                }
+            });
         }
     }
 
@@ -200,12 +208,21 @@ public final class TableDeadLetters implements DeadLetterBox {
         try (Connection connection = dataSource.getConnection(); PreparedStatement select = connection.prepareStatement(sql)) {
             try (ResultSet row = select.executeQuery()) {
                 while (row.next()) {
-                    letters.add(letter(row));
+                    addIfOne(letters, row);
                 }
             }
             commit(connection);
         }
         return letters;
+    }
+
+    private void addIfOne(List<DeadLetter> letters, ResultSet row) throws SQLException {
+        try {
+            letters.add(letter(row));
+        } catch (IllegalArgumentException changed) {
+            LOG.warn("the row {} of {} is no dead letter and is skipped, perhaps changed by hand: {}", row.getString(1), table,
+                    changed.getMessage());
+        }
     }
 
     private static DeadLetter letter(ResultSet row) throws SQLException {

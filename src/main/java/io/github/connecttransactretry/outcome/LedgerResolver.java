@@ -1,6 +1,7 @@
 package io.github.connecttransactretry.outcome;
 
 import io.github.connecttransactretry.classify.SqlState;
+import io.github.connecttransactretry.ground.OwnTransaction;
 import io.github.connecttransactretry.outcome.CommitOutcome.Committed;
 import io.github.connecttransactretry.outcome.CommitOutcome.NotCommitted;
 import io.github.connecttransactretry.outcome.CommitOutcome.Unknown;

@@ -1,5 +1,6 @@
 package io.github.connecttransactretry.outcome;
 
+import io.github.connecttransactretry.ground.OwnTransaction;
 import io.github.connecttransactretry.idempotency.IdempotencyKey;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
