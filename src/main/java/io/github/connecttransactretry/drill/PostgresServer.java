@@ -207,11 +207,17 @@ public final class PostgresServer implements AutoCloseable {
      * all processes from before are gone; {@link #awaitReady()} tells when it answers again.
      *
      * @param pid a backend of this server
-     * @throws IllegalArgumentException when it is no child process of this server
+     * @throws IllegalArgumentException when it is no child process of this server, or ends by itself in this very moment
      */
     public synchronized void killBackend(int pid) {
         requireChild(pid);
         List<Long> old = process.children();
+        // Held still first: one that exits before the signal comes is no crash, and the others would live on.
+        ProcessSignals.send("STOP", List.of((long) pid));
+        Await.until("process " + pid + " to hold still", BOUND, () -> ProcessSignals.stopped(pid) || !ProcessSignals.alive(pid));
+        if (!ProcessSignals.alive(pid)) {
+            throw new IllegalArgumentException("process " + pid + " has ended by itself, and cannot be killed any more");
+        }
         ProcessSignals.send("KILL", List.of((long) pid));
         Await.until("the end of all backends", BOUND, () -> old.stream().noneMatch(ProcessSignals::alive));
     }
