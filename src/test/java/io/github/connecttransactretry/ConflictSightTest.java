@@ -292,7 +292,6 @@ class ConflictSightTest {
         assertEquals(Set.of("account", "bank.account"), Set.copyOf(report.figures().conflicts().stream().map(l -> l.relation()).toList()));
     }
 
-    /** What is no conflict with another transaction is not in the report at all. */
     /** The one that a savepoint made good has the same SQLSTATE, and is not what the call ended with. */
     @Test
     void anErrorThatWasMadeGoodIsNotTheOneOfCommit() throws SQLException {
@@ -307,6 +306,7 @@ class ConflictSightTest {
         assertEquals("later", only().constraint());
     }
 
+    /** What is no conflict with another transaction is not in the report at all. */
     @Test
     void otherFailuresAreNoConflicts() {
         assertThrows(SQLException.class, () -> engine.execute(tx -> run(tx, "SELECT 1 / 0")));
