@@ -198,14 +198,14 @@ class StampedeTest {
     @Test
     void aServerThatIsSilentOpensIt() {
         CircuitBreaker breaker = CircuitBreaker.of(new CircuitBreaker.Settings(1, Backoff.fixed(Duration.ofMinutes(5)), false,
-                Duration.ZERO, Duration.ofMillis(400)));
+                Duration.ZERO, Duration.ofSeconds(2)));
         try (WireProxy proxy = WireProxy.to(server.port());
                 ConnectTransactRetry executor = engine(proxy, new Chronicle()).circuitBreaker(breaker).build()) {
             proxy.silentOnConnect(true);
             TransactionOptions hurried = TransactionOptions.defaults().withTimeout(Duration.ofMillis(50));
             assertThrows(DeadlineExceededException.class, () -> executor.execute(hurried, tx -> { }));
             assertEquals(State.CLOSED, breaker.state());
-            TransactionOptions patient = TransactionOptions.defaults().withTimeout(Duration.ofMillis(500));
+            TransactionOptions patient = TransactionOptions.defaults().withTimeout(Duration.ofMillis(2500));
             assertThrows(DeadlineExceededException.class, () -> executor.execute(patient, tx -> { }));
             assertEquals(State.OPEN, breaker.state());
         }
