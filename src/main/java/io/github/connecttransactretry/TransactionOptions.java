@@ -1,9 +1,9 @@
 package io.github.connecttransactretry;
 
 import io.github.connecttransactretry.deadletter.DeadLetter;
+import io.github.connecttransactretry.ground.ServerText;
 import io.github.connecttransactretry.idempotency.IdempotencyKey;
 import io.github.connecttransactretry.outcome.CommitVerification;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Objects;
@@ -52,7 +52,7 @@ public record TransactionOptions(Isolation isolation, Access access, boolean def
             throw new IllegalArgumentException("a read-only call writes no row and so cannot have an idempotency key: leave the"
                     + " key out, or let the call write");
         }
-        if (idempotencyKey != null && (label.indexOf('\0') >= 0 || !StandardCharsets.UTF_8.newEncoder().canEncode(label))) {
+        if (idempotencyKey != null && !ServerText.isStorable(label)) {
             throw new IllegalArgumentException("the label is kept with the idempotency key, and has a NUL or half a surrogate"
                     + " pair, which PostgreSQL cannot keep: give plain text");
         }

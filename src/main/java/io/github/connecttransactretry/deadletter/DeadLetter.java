@@ -1,5 +1,6 @@
 package io.github.connecttransactretry.deadletter;
 
+import io.github.connecttransactretry.ground.ServerText;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -68,7 +69,7 @@ public record DeadLetter(UUID id, Instant when, String label, String idempotency
 
     /** Checks that PostgreSQL can keep a text of a letter's. */
     public static void requireStorable(String what, String text) {
-        if (text.indexOf('\0') >= 0 || !StandardCharsets.UTF_8.newEncoder().canEncode(text)) {
+        if (!ServerText.isStorable(text)) {
             throw new IllegalArgumentException("the dead letter's " + what + " has a NUL or half a surrogate pair, which"
                     + " PostgreSQL cannot keep: give plain text");
         }

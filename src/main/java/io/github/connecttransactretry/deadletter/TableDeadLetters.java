@@ -1,6 +1,7 @@
 package io.github.connecttransactretry.deadletter;
 
 import io.github.connecttransactretry.ground.OwnTransaction;
+import io.github.connecttransactretry.ground.ServerText;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -77,7 +78,7 @@ public final class TableDeadLetters implements DeadLetterBox {
         if (Objects.requireNonNull(name, "the " + what + "'s name is null: give one").isBlank() || name.indexOf('\0') >= 0) {
             throw new IllegalArgumentException("the " + what + "'s name is blank or has a NUL: give a name");
         }
-        return '"' + name.replace("\"", "\"\"") + '"';
+        return ServerText.quoted(name);
     }
 
     /** The SQL that creates the table, safe to run again. */

@@ -2,6 +2,7 @@ package io.github.connecttransactretry.drill;
 
 import io.github.connecttransactretry.Transaction;
 import io.github.connecttransactretry.chaos.Audit;
+import io.github.connecttransactretry.ground.ServerText;
 import io.github.connecttransactretry.outcome.CommitSchema;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -33,7 +34,7 @@ final class Bank {
             statement.execute("CREATE TABLE " + account + " (id int PRIMARY KEY, balance bigint NOT NULL)");
             statement.execute("INSERT INTO " + account + " SELECT i, " + MONEY_EACH + " FROM generate_series(1, " + ACCOUNTS + ") i");
             Audit audit = Audit.create(connection, schema + ".effect");
-            String to = " TO \"" + server.transferRole().replace("\"", "\"\"") + "\"";
+            String to = " TO " + ServerText.quoted(server.transferRole());
             statement.execute(library.grants(server.transferRole()));
             statement.execute("GRANT SELECT, UPDATE ON " + account + to);
             statement.execute("GRANT INSERT ON " + audit.table() + to);

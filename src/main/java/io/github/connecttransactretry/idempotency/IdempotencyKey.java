@@ -1,6 +1,6 @@
 package io.github.connecttransactretry.idempotency;
 
-import java.nio.charset.StandardCharsets;
+import io.github.connecttransactretry.ground.ServerText;
 import java.util.Objects;
 
 /**
@@ -61,7 +61,7 @@ public record IdempotencyKey(String key, String fingerprint, ResultCodec<?> code
     }
 
     private static void requireStorable(String what, String text) {
-        if (text != null && (text.indexOf('\0') >= 0 || !StandardCharsets.UTF_8.newEncoder().canEncode(text))) {
+        if (text != null && !ServerText.isStorable(text)) {
             throw new IllegalArgumentException("the idempotency " + what + " has a NUL or half a surrogate pair, which PostgreSQL"
                     + " cannot keep: give plain text");
         }

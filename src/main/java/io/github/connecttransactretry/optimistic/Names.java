@@ -6,17 +6,13 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Objects;
 
-/** Names of tables and columns as they stand in the catalogue, checked, and as quoted identifiers of SQL. */
+/** Names of tables and columns as they stand in the catalogue, checked. */
 final class Names {
 
     /** NAMEDATALEN less one: beyond it the server cuts a name off without an error, and may then mean another table. */
     private static final int LONGEST = 63;
 
     private Names() {
-    }
-
-    static String quoted(String name) {
-        return '"' + name.replace("\"", "\"\"") + '"';
     }
 
     static String checked(String what, String name) {

@@ -1,6 +1,6 @@
 package io.github.connecttransactretry.optimistic;
 
-import static io.github.connecttransactretry.optimistic.Names.quoted;
+import static io.github.connecttransactretry.ground.ServerText.quoted;
 
 import java.util.Collection;
 import java.util.List;

@@ -1,5 +1,6 @@
 package io.github.connecttransactretry.optimistic;
 
+import io.github.connecttransactretry.ground.ServerText;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
@@ -31,12 +32,12 @@ public final class VersionedTable {
 
     /** A table that the session's search path finds; a dot in the name is part of the name. */
     public static Named of(String table) {
-        return new Named(Names.quoted(Names.checked("table", table)));
+        return new Named(ServerText.quoted(Names.checked("table", table)));
     }
 
     /** A table in a schema. */
     public static Named of(String schema, String table) {
-        return new Named(Names.quoted(Names.checked("schema", schema)) + "." + Names.quoted(Names.checked("table", table)));
+        return new Named(ServerText.quoted(Names.checked("schema", schema)) + "." + ServerText.quoted(Names.checked("table", table)));
     }
 
     /**

@@ -1,5 +1,7 @@
 package io.github.connecttransactretry.outcome;
 
+import static io.github.connecttransactretry.ground.ServerText.quoted;
+
 import io.github.connecttransactretry.ground.OwnTransaction;
 import java.io.IOException;
 import java.io.InputStream;
@@ -187,9 +189,5 @@ public record CommitSchema(String name, String ledgerTable) {
 
     static Connection open(DataSource dataSource) throws SQLException {
         return Objects.requireNonNull(dataSource, "dataSource is null: give one that leads to the tables' database").getConnection();
-    }
-
-    private static String quoted(String identifier) {
-        return '"' + identifier.replace("\"", "\"\"") + '"';
     }
 }
