@@ -201,7 +201,7 @@ final class Attempt<T, X extends Exception> {
             circuit.failed(verdict, thrown);
         }
         return new AttemptResult.NotCommitted<>(new Failed(phase, thrown, sqlState, verdict, byFunction, lostBody,
-                keyTaken && thrown == raised, sight.of(raised, SqlState.of(raised).orElse(null), verdict)), transaction);
+                keyTaken && thrown == raised, sight.of(raised, verdict)), transaction);
     }
 
     /** The engine's own sentence for what the ledger refused; the same otherwise. */

@@ -19,8 +19,6 @@ final class ConflictSight {
 
     private static final Logger LOG = LoggerFactory.getLogger(ConflictSight.class);
 
-    /** No chain of causes is so long, but one may be a ring. */
-    private static final int DEEPEST = 50;
     private static final Set<String> STATES = Set.of(SqlState.SERIALIZATION_FAILURE, SqlState.DEADLOCK_DETECTED,
             SqlState.LOCK_NOT_AVAILABLE, SqlState.UNIQUE_VIOLATION, "23P01");
     private static final Set<Verdict> VERDICTS = Set.of(Verdict.CONFLICT, Verdict.SUSPECTED_CONFLICT, Verdict.STALE_PLAN);
@@ -60,25 +58,25 @@ final class ConflictSight {
     }
 
     /** Null if the failure is no conflict with another transaction. What others say of themselves may fail; a call may not for it. */
-    Conflict of(Throwable thrown, String sqlState, Verdict verdict) {
+    Conflict of(Throwable thrown, Verdict verdict) {
         try {
-            return found(thrown, sqlState, verdict);
+            return found(thrown, verdict);
         } catch (RuntimeException broken) {
             LOG.warn("a StaleVersion or a driver threw when it was asked about a conflict; the call goes on", broken);
             return null;
         }
     }
 
-    private Conflict found(Throwable thrown, String sqlState, Verdict verdict) {
-        StaleVersion stale = stale(thrown);
+    private Conflict found(Throwable thrown, Verdict verdict) {
+        StaleVersion stale = Causes.find(thrown, StaleVersion.class).orElse(null);
         if (stale != null) {
             return Conflict.of(stale);
         }
-        if ((sqlState == null || !STATES.contains(sqlState)) && !VERDICTS.contains(verdict)) {
+        SQLException carrier = SqlState.carrier(thrown).orElse(null);
+        if ((carrier == null || !STATES.contains(carrier.getSQLState())) && !VERDICTS.contains(verdict)) {
             return null;
         }
         Sighting seen = last;
-        SQLException carrier = SqlState.carrier(thrown).orElse(null);
         // The very error: one that was caught before may have had the same SQLSTATE.
         boolean same = seen != null && carrier != null && SqlState.carrier(seen.error()).orElse(null) == carrier;
         return same ? seen.conflict() : look(carrier, null, labels.last());
@@ -89,16 +87,5 @@ final class ConflictSight {
         String relation = site.relation() != null ? site.relation() : TargetTable.of(sql);
         String blockedBy = site.blockedBy() == null ? null : labels.labelOf(site.blockedBy(), began);
         return new Conflict(relation, site.constraint(), blockedBy, null);
-    }
-
-    private static StaleVersion stale(Throwable thrown) {
-        Throwable next = thrown;
-        for (int depth = 0; next != null && depth < DEEPEST; depth++) {
-            if (next instanceof StaleVersion) {
-                return (StaleVersion) next;
-            }
-            next = next.getCause();
-        }
-        return null;
     }
 }

@@ -10,9 +10,6 @@ import java.sql.SQLTimeoutException;
 /** What a failed attempt means: what the engine knows better than any classifier, and the classifiers' word for the rest. */
 final class Judgement {
 
-    /** No chain of causes is so long, but one may be a ring. */
-    private static final int DEEPEST = 50;
-
     private final Engine engine;
     private final TransactionOptions options;
     private final Lease lease;
@@ -56,13 +53,6 @@ final class Judgement {
 
     /** Another engine's word is final for its own transaction: to repeat ours would repeat its. */
     private static boolean isAnotherEngines(Throwable thrown) {
-        Throwable next = thrown;
-        for (int depth = 0; next != null && depth < DEEPEST; depth++) {
-            if (next instanceof TransactionRetryException) {
-                return true;
-            }
-            next = next.getCause();
-        }
-        return false;
+        return Causes.find(thrown, TransactionRetryException.class).isPresent();
     }
 }

@@ -1,6 +1,7 @@
 package io.github.connecttransactretry.micrometer;
 
 import io.github.connecttransactretry.observe.AttemptFailure;
+import io.github.connecttransactretry.observe.ConflictFigures;
 import io.github.connecttransactretry.observe.TransactionEvent;
 import io.github.connecttransactretry.observe.TransactionListener;
 import io.github.connecttransactretry.pacing.CircuitBreaker;
@@ -34,7 +35,6 @@ public final class MicrometerListener implements TransactionListener {
     /** So many labels are told apart. */
     public static final int MOST_LABELS = 200;
 
-    private static final String OTHERS = "(others)";
     private static final String NONE = "none";
 
     private final MeterRegistry registry;
@@ -149,6 +149,6 @@ public final class MicrometerListener implements TransactionListener {
             return NONE;
         }
         // Two at once may add one or two more than the most.
-        return labels.contains(given) || labels.size() < MOST_LABELS && labels.add(given) ? given : OTHERS;
+        return labels.contains(given) || labels.size() < MOST_LABELS && labels.add(given) ? given : ConflictFigures.OTHERS;
     }
 }

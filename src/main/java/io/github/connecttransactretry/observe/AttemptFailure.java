@@ -26,8 +26,6 @@ public record AttemptFailure(int attempt, Phase phase, String sqlState, Verdict 
     /** No chain of causes is so long, but one may be a ring. */
     private static final int DEEPEST = 50;
 
-    /** A line of a log may neither end in the middle nor steer a terminal. */
-    private static final Pattern CONTROLS = Pattern.compile("[\\p{Cntrl}\\u0080-\\u009f\\u2028\\u2029]");
     /** A JDBC URL that nobody understands is quoted whole by DriverManager, its password included. */
     private static final Pattern PASSWORD = Pattern.compile("(password=)[^&;\\s]*|(://)[^/@\\s]*(?=@)", Pattern.CASE_INSENSITIVE);
 
@@ -45,7 +43,7 @@ public record AttemptFailure(int attempt, Phase phase, String sqlState, Verdict 
     public static String firstLine(Throwable thrown) {
         Throwable speaker = speaker(thrown);
         String text = speaker.getMessage() == null ? speaker.getClass().getSimpleName() : speaker.getMessage();
-        String first = CONTROLS.matcher(text.lines().findFirst().orElse("")).replaceAll(" ");
+        String first = Conflict.printable(text.lines().findFirst().orElse(""));
         String line = PASSWORD.matcher(first).replaceAll("$1$2***");
         return line.length() <= LONGEST_MESSAGE ? line : line.substring(0, LONGEST_MESSAGE) + "...";
     }

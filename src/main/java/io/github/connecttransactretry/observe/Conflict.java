@@ -34,9 +34,14 @@ public record Conflict(String relation, String constraint, String blockedBy, Ver
         return new Conflict(TargetTable.plain(stale.table()), null, null, VersionGap.of(stale));
     }
 
-    /** One line of at most so many characters, which neither ends in the middle nor steers a terminal. */
+    /** One line, which neither ends in the middle nor steers a terminal. */
+    static String printable(String text) {
+        return CONTROLS.matcher(text).replaceAll(" ");
+    }
+
+    /** A printable line of at most so many characters. */
     static String cut(String text, int longest) {
         String some = text.length() <= longest ? text : text.substring(0, longest) + "...";
-        return CONTROLS.matcher(some).replaceAll(" ");
+        return printable(some);
     }
 }
